@@ -1,0 +1,72 @@
+"""All exceptions of antbms.
+
+    AntbmsError
+    ├── UsageError        the caller asked for something impossible (a wrong address, option, file format)
+    ├── FileError         a file is missing, unreadable or full
+    ├── FrameError        bytes that are not one whole, valid frame
+    ├── LinkError         the battery cannot be reached
+    │   ├── OpenError     the port or socket could not be opened: nothing was sent
+    │   ├── LinkLost      it was open and went away
+    │   └── NoAnswer      it is open, but no valid answer came
+    └── Refused           the battery answered: no
+
+Classes differ only where a caller acts differently: wait and reopen (`LinkError`), or tell a human (the rest).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AntbmsError(Exception):
+    """What went wrong, in one line, and the way out in the lines after it.
+
+    `args[0]` is the line: it names where, what and how often. `hints` are further lines, most helpful first.
+    `status` is the exit status of the command line (1 no answer or file, 2 usage, 3 refused).
+    """
+
+    status: ClassVar[int] = 1
+
+    def __init__(self, message: str, *hints: str) -> None:
+        super().__init__(message)
+        self.hints = hints
+
+    def text(self) -> str:
+        """The message and its hints as they are printed, without a trailing newline."""
+        return "\n  ".join((str(self), *self.hints))
+
+
+class UsageError(AntbmsError):
+    """An address, option or value that cannot mean anything."""
+
+    status = 2
+
+
+class FileError(AntbmsError):
+    """A file is missing, unreadable, or cannot be written."""
+
+
+class FrameError(AntbmsError):
+    """Bytes that are not one whole, valid frame; `args[0]` says why."""
+
+
+class LinkError(AntbmsError):
+    """The battery cannot be reached now; trying again later may help."""
+
+
+class OpenError(LinkError):
+    """A port, socket or device could not be opened."""
+
+
+class LinkLost(LinkError):
+    """The link was open and is gone."""
+
+
+class NoAnswer(LinkError):
+    """The link is open, but no valid answer came in time."""
+
+
+class Refused(AntbmsError):
+    """The battery understood the request and refused it."""
+
+    status = 3

@@ -1,0 +1,73 @@
+"""Pure bytes ⇄ messages, for three protocols. Each is a module with the same names: see `Dialect`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from importlib import import_module
+from typing import Protocol, cast
+
+from ..errors import UsageError
+from ..model import DeviceInfo, Snapshot
+from .framing import Frame, Framer, Shape, whole_frame
+from .packet import Explained, Packet, Request
+
+MODULES = {"ant": "ant", "ant-legacy": "ant_legacy", "jbd": "jbd"}
+"""Protocol → module, in the order of detection: a 2021 board may answer `ant-legacy` as well, with less to say."""
+
+
+class Dialect(Protocol):
+    """What a protocol module offers. Every function is pure."""
+
+    NAME: str
+    BAUD: int
+    """On wires; 8N1."""
+    PATIENCE: float
+    """s that an answer may take."""
+    PAUSE: float
+    """s of silence between two requests."""
+    SHAPES: tuple[Shape, ...]
+    STATUS: tuple[tuple[Request, ...], ...]
+    """The requests of a snapshot, in order; of each, the alternatives by medium. The first ones are the probes."""
+    INFO: tuple[Request, ...]
+    """Further requests that a device need not answer."""
+    COUNTERS: Request | None
+
+    def unpack(self, frame: Frame) -> Packet:
+        """Take a frame apart."""
+
+    def pack(self, packet: Packet) -> bytes:
+        """The exact inverse of `unpack`."""
+
+    def explain(self, packet: Packet, raw: bytes) -> Iterator[Explained]:
+        """The fields of a frame, in the order of the wire."""
+
+    def failure(self, packet: Packet) -> str | None:
+        """Why the device refused; None if it did not."""
+
+    def to_snapshot(self, packets: Sequence[Packet], *, time: datetime, battery: str, apart: float = 0.0) -> Snapshot:
+        """The contract of the answers to STATUS, taken `apart` seconds from each other."""
+
+    def from_snapshot(self, snapshot: Snapshot) -> list[Packet]:
+        """The answers to STATUS that say what `snapshot` says: the inverse of `to_snapshot` on the wire's grid."""
+
+    def to_info(self, packets: Sequence[Packet]) -> DeviceInfo:
+        """Who the device is, from the answers to STATUS and to those of INFO that came."""
+
+
+def dialect(name: str) -> Dialect:
+    """The module of a protocol. Raises `UsageError` for a name that is none."""
+    if name not in MODULES:
+        raise UsageError(f"no protocol is called {name!r}", f"There are: {', '.join(MODULES)}.")
+    return cast(Dialect, import_module(f".{MODULES[name]}", __name__))
+
+
+def framer(names: Sequence[str] = tuple(MODULES)) -> Framer:
+    """A framer for the frames of these protocols."""
+    return Framer(shape for name in names for shape in dialect(name).SHAPES)
+
+
+def parse(raw: bytes, names: Sequence[str] = tuple(MODULES)) -> Packet:
+    """Take one frame apart. Raises `FrameError` unless `raw` is exactly one valid frame of these protocols."""
+    frame = whole_frame(raw, (shape for name in names for shape in dialect(name).SHAPES))
+    return dialect(frame.protocol).unpack(frame)

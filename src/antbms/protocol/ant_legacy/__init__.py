@@ -1,0 +1,56 @@
+"""The protocol of ANT boards of 2019 and 2020 (`../shared/protocols/ant-legacy.md`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from ...model import DeviceInfo, Snapshot
+from ..packet import Packet, Request
+from . import status
+from .frame import NAME, SHAPES
+from .messages import BLUETOOTH_STATUS, WIRE_STATUS, explain, failure, pack, refusal, status_answer, unpack
+
+__all__ = [
+    "BAUD",
+    "COUNTERS",
+    "INFO",
+    "NAME",
+    "PATIENCE",
+    "PAUSE",
+    "SHAPES",
+    "STATUS",
+    "explain",
+    "failure",
+    "from_snapshot",
+    "pack",
+    "refusal",
+    "to_info",
+    "to_snapshot",
+    "unpack",
+]
+
+BAUD = 19200
+PATIENCE = 1.0
+"""s: 140 bytes need 73 ms on the wire; answers came within 0.2 s."""
+PAUSE = 0.05
+"""s of silence before a request."""
+STATUS: tuple[tuple[Request, ...], ...] = ((BLUETOOTH_STATUS, WIRE_STATUS),)
+INFO: tuple[Request, ...] = ()
+COUNTERS: Request | None = None
+
+
+def to_snapshot(packets: Sequence[Packet], *, time: datetime, battery: str, apart: float = 0.0) -> Snapshot:
+    """The contract of one status answer; `apart` has no meaning here."""
+    return status.to_snapshot(packets[0], time=time, battery=battery)
+
+
+def from_snapshot(snapshot: Snapshot) -> list[Packet]:
+    """The answer that says what `snapshot` says."""
+    return [status_answer(status.from_snapshot(snapshot))]
+
+
+def to_info(packets: Sequence[Packet]) -> DeviceInfo:
+    """What the status tells about the device: the protocol has no names or versions."""
+    cells = [packet.fields["cell_count"] for packet in packets if packet.message == "status"]
+    return DeviceInfo(protocol=NAME, manufacturer="ANT", cells=cells[0] if cells else None)

@@ -1,0 +1,58 @@
+"""One request in flight over any stream: clockless, in the manner of h11. The caller brings bytes and time-outs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from .framing import Frame, Framer, Rejected, Shape
+from .packet import Request
+
+
+class Session:
+    """Matches answers to the request in flight by function and register; counts all that is none.
+
+    rejected: reason → number of gaps in the stream. stale: valid frames that nobody asked for (or asked for too
+    long ago, or our own request echoed). last_rejected: for the error message of a request that got no answer.
+    """
+
+    def __init__(self, shapes: Iterable[Shape]) -> None:
+        self._framer = Framer(shapes)
+        self._requests: tuple[Request, ...] = ()
+        self.rejected: Counter[str] = Counter()
+        self.stale = 0
+        self.last_rejected: Rejected | None = None
+
+    def send(self, *requests: Request, late: tuple[Request, ...] = ()) -> bytes:
+        """The bytes to send. Several requests are alternatives: whichever is answered first counts.
+
+        late: earlier requests whose answers are still welcome.
+        """
+        self._requests = requests + late
+        self.last_rejected = None
+        return b"".join(request.raw for request in requests)
+
+    def receive(self, data: bytes) -> tuple[Request, Frame] | None:
+        """Take bytes from the stream; the request and its answer as soon as there is one, None if more are needed."""
+        return self._match(self._framer.feed(data))
+
+    def give_up(self) -> tuple[Request, Frame] | None:
+        """No more bytes will come: the answer that a false start had hidden, or None."""
+        answer = self._match(self._framer.flush())
+        self._requests = ()
+        return answer
+
+    def _match(self, items: list[Frame | Rejected]) -> tuple[Request, Frame] | None:
+        answer = None
+        for item in items:
+            if isinstance(item, Rejected):
+                self.rejected[item.reason] += 1
+                self.last_rejected = item
+            elif request := self._request_of(item):
+                answer, self._requests = (request, item), ()
+            else:
+                self.stale += 1
+        return answer
+
+    def _request_of(self, frame: Frame) -> Request | None:
+        return next((request for request in self._requests if frame.raw.startswith(request.answers)), None)

@@ -1,0 +1,75 @@
+"""A pipe that writes down everything that crosses another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TextIO
+
+from .._version import __version__
+from ..capture import Chunk, comment_line, write_chunk
+from ..errors import FileError
+from ..model.records import timestamp
+from ..timing import Timing
+from .base import Medium, Pipe
+
+
+class Recorder:
+    """Wraps a pipe. A secret exchange, its answer included, is replaced by a comment: what is read counts as secret
+    until something else is written."""
+
+    def __init__(self, pipe: Pipe, file: TextIO, timing: Timing, title: str) -> None:
+        self._pipe = pipe
+        self._file = file
+        self._monotonic = timing.monotonic
+        self._start = timing.monotonic()
+        self._secret = False
+        file.write(comment_line(f"antbms {__version__}, {title}, {timestamp(timing.now())}"))
+        file.write(comment_line("t = seconds since the recording began; one line a chunk, as it crossed the link"))
+
+    @property
+    def medium(self) -> Medium:
+        return self._pipe.medium
+
+    @property
+    def address(self) -> str | None:
+        return self._pipe.address
+
+    async def read(self) -> bytes:
+        data = await self._pipe.read()
+        if not self._secret:
+            self._note(Chunk("<", data, self._now()))
+        return data
+
+    async def write(self, data: bytes, *, secret: bool = False) -> None:
+        if not secret:
+            self._note(Chunk(">", data, self._now()))
+        elif not self._secret:
+            self._file.write(comment_line(f"t={self._now():.3f} a secret exchange was left out here"))
+        self._secret = secret
+        await self._pipe.write(data, secret=secret)
+
+    async def set_baud(self, baud: int) -> None:
+        self._file.write(comment_line(f"t={self._now():.3f} {baud} baud"))
+        await self._pipe.set_baud(baud)
+
+    async def close(self) -> None:
+        if not self._file.closed:
+            self._file.close()
+        await self._pipe.close()
+
+    def _now(self) -> float:
+        return self._monotonic() - self._start
+
+    def _note(self, chunk: Chunk) -> None:
+        self._file.write(write_chunk(chunk))
+        self._file.flush()
+
+
+def open_record(path: Path) -> TextIO:
+    """A new file to record into. Raises `FileError` if it cannot be made, or is there already."""
+    try:
+        return path.open("x", encoding="utf-8", newline="\n")
+    except FileExistsError:
+        raise FileError(f"{path}: is there already", "Next: choose another name, or remove it.") from None
+    except OSError as error:
+        raise FileError(f"{path}: {(error.strerror or str(error)).lower()}") from error

@@ -1,0 +1,5 @@
+"""`python -m antbms` is `antbms`."""
+
+from .cli.main import entry
+
+entry()

@@ -1,0 +1,162 @@
+"""One open battery: what it says now, and who it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from .errors import NoAnswer, Refused
+from .link import Link, LinkStats, detect, explain_silence
+from .model import DeviceInfo, Snapshot
+from .protocol import Dialect, dialect
+from .protocol.framing import Frame
+from .protocol.packet import Packet, Request
+from .timing import DEFAULT, Timing
+from .transport import Medium, open_pipe, parse_address
+
+FIRST_BAUD = 19200
+"""Of a wire whose protocol is not known yet: detection begins with the ANT families."""
+
+
+FRESH = 1.0
+"""s for which the answer that detection got counts as the answer to the first request."""
+
+
+class Answer(Struct, frozen=True):
+    """A packet, the wall clock when it was complete, and the monotonic clock (s) then."""
+
+    packet: Packet
+    time: datetime
+    at: float
+
+
+class Battery:
+    """One battery behind an open link. Made by `antbms.open`.
+
+    Its methods may be called from several tasks: they wait for each other, one request is in flight at a time.
+    """
+
+    def __init__(self, link: Link, spoken: Dialect, timing: Timing, found: tuple[Request, Frame] | None = None) -> None:
+        self._link = link
+        self._spoken = spoken
+        self._timing = timing
+        self._lock = asyncio.Lock()
+        # The alternative of the status request that this device answers, and the answer that detection got.
+        self._answered = found[0] if found else None
+        self._held = self._answer(found[1]) if found else None
+
+    @property
+    def name(self) -> str:
+        """What the battery is called in records and messages: its address."""
+        return self._link.name
+
+    @property
+    def protocol(self) -> str:
+        """`ant`, `ant-legacy` or `jbd`."""
+        return self._spoken.NAME
+
+    @property
+    def stats(self) -> LinkStats:
+        """What crossed the link since it was opened."""
+        return self._link.stats
+
+    async def read(self) -> Snapshot:
+        """Ask for the state of the battery now; changes nothing in it.
+
+        Retries as `Timing.tries` says. Raises `NoAnswer`, `LinkLost`, `Refused`.
+        """
+        async with self._lock:
+            answers = [await self._ask(step) for step in self._spoken.STATUS]
+        apart = answers[-1].at - answers[0].at
+        packets = [answer.packet for answer in answers]
+        return self._spoken.to_snapshot(packets, time=answers[0].time, battery=self.name, apart=apart)
+
+    async def info(self) -> DeviceInfo:
+        """Ask who the device is; what it does not tell is None. Raises as `read` does, if it tells nothing at all."""
+        async with self._lock:
+            packets = [(await self._ask(self._spoken.STATUS[0])).packet]
+            for request in self._spoken.INFO:
+                with suppress(NoAnswer, Refused):
+                    packets.append((await self._ask((request,))).packet)
+        info = self._spoken.to_info(packets)
+        return replace(info, address=info.address or self._link.pipe.address)
+
+    async def _ask(self, alternatives: tuple[Request, ...]) -> Answer:
+        """A read request: asked again until it is answered, `Timing.tries` times at most."""
+        start = self._timing.monotonic()
+        held, self._held = self._held, None
+        if held and self._answered in alternatives and start - held.at <= FRESH:
+            return held
+        patience = self._timing.answer or self._spoken.PATIENCE
+        problem: str | None = None
+        for _ in range(self._timing.tries):
+            try:
+                answer = await self._try(alternatives, patience)
+            except NoAnswer:
+                problem = self._link.last_problem or problem
+                continue
+            packet = answer.packet
+            if reason := self._spoken.failure(packet):
+                raise Refused(f"{self.name}: the battery refused to tell its {alternatives[0].name}: {reason}")
+            if packet.whole:
+                return answer
+            problem = f"a valid frame that is too short for {packet.message}"
+        raise NoAnswer(
+            f"{self.name}: no valid answer in {self._timing.tries} tries ({self._timing.monotonic() - start:.1f} s); "
+            f"{'last: ' + problem if problem else 'nothing came'}",
+            *explain_silence(self.name, problem),
+        )
+
+    async def _try(self, alternatives: tuple[Request, ...], patience: float) -> Answer:
+        if self._answered in alternatives:
+            alternatives = (self._answered,)
+        else:
+            alternatives = tuple(request for request in alternatives if request.fits(self._link.pipe.medium))
+        request, frame = await self._link.ask(alternatives, patience=patience, pause=self._spoken.PAUSE)
+        if request in self._spoken.STATUS[0]:
+            self._answered = request
+        return self._answer(frame)
+
+    def _answer(self, frame: Frame) -> Answer:
+        return Answer(self._spoken.unpack(frame), self._timing.now(), self._timing.monotonic())
+
+
+@asynccontextmanager
+async def open_battery(
+    address: str,
+    *,
+    protocol: str | None = None,
+    options: Mapping[str, str] | None = None,
+    timing: Timing = DEFAULT,
+    record: Path | None = None,
+    on_note: Callable[[str], None] | None = None,
+) -> AsyncIterator[Battery]:
+    """Open a battery, and close it at the end of the block.
+
+    address: a COM port, device file or URL (`docs/addresses.md`). protocol: `ant`, `ant-legacy` or `jbd`; found by
+    itself if None. options: of the address, as after its `?`. record: a new file for everything that crosses the
+    link. on_note: told in words what may interest a human, for example which protocol was found.
+
+    Raises `UsageError`, `OpenError`, `FileError`, and, while the protocol is being found, `NoAnswer`, `LinkLost`.
+    """
+    where = parse_address(address, options)
+    spoken = dialect(protocol) if protocol is not None else None
+    pipe = await open_pipe(where, timing, spoken.BAUD if spoken else FIRST_BAUD, record)
+    try:
+        link = Link(pipe, where.text, timing)
+        found = None
+        if spoken is None:
+            change_baud = pipe.medium in (Medium.WIRE, Medium.UNKNOWN) and "baud" not in where.options
+            found = await detect(link, timing, change_baud=change_baud)
+            spoken = dialect(found[1].protocol)
+            if on_note and pipe.medium is not Medium.MEMORY:
+                on_note(f"{where.text} speaks {spoken.NAME}; --protocol {spoken.NAME} makes the next read quicker")
+        yield Battery(link, spoken, timing, found)
+    finally:
+        await pipe.close()

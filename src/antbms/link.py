@@ -1,0 +1,155 @@
+"""One open pipe and one conversation over it: requests, answers, silence, the search for the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from msgspec import Struct
+
+from .errors import NoAnswer
+from .protocol import MODULES, Dialect, dialect
+from .protocol.framing import Frame
+from .protocol.packet import Medium, Request
+from .protocol.session import Session
+from .timing import Timing
+from .transport import Pipe
+
+
+class LinkStats(Struct, frozen=True):
+    """What crossed the link since it was opened. rejected: reason → gaps in the stream; stale: nobody asked."""
+
+    requests: int
+    answers: int
+    stale: int
+    rejected: dict[str, int]
+
+
+class Link:
+    """Asks one thing at a time. Not to be used by two tasks at once."""
+
+    def __init__(self, pipe: Pipe, name: str, timing: Timing) -> None:
+        self.pipe = pipe
+        self.name = name
+        self._timing = timing
+        self._session = Session(shape for known in MODULES for shape in dialect(known).SHAPES)
+        self._unsettled = False  # bytes of an earlier exchange may still come
+        self._quiet_since = timing.monotonic() - 1.0
+        self._last: tuple[Request, ...] = ()
+        self._requests = self._answers = 0
+
+    @property
+    def stats(self) -> LinkStats:
+        """The counters, as they are now."""
+        session = self._session
+        return LinkStats(self._requests, self._answers, session.stale, dict(session.rejected))
+
+    @property
+    def last_problem(self) -> str | None:
+        """What came instead of an answer to the last request; None if nothing came at all."""
+        rejected = self._session.last_rejected
+        return None if rejected is None else str(rejected)
+
+    async def ask(
+        self, requests: tuple[Request, ...], *, patience: float, pause: float = 0.0, late: tuple[Request, ...] = ()
+    ) -> tuple[Request, Frame]:
+        """Send once, and wait `patience` s for the answer. Several requests are alternatives.
+
+        `pause` s are left since the exchange before, if that was another one. Raises `NoAnswer`, `LinkLost`.
+        Cancelled, it leaves nothing behind: the next request first waits for silence.
+        """
+        if self._unsettled:
+            await self.drain()
+        if requests != self._last and self.pipe.medium is not Medium.MEMORY:
+            await asyncio.sleep(self._quiet_since + pause - self._timing.monotonic())
+        self._unsettled, self._last = True, requests
+        self._requests += 1
+        answer = await self._exchange(requests, patience, late)
+        if answer is None:
+            raise NoAnswer(f"{self.name}: no valid answer to {requests[0].name}")
+        self._answers += 1
+        # An alternative that was not answered yet may still be.
+        self._unsettled = len(requests) > 1
+        self._quiet_since = self._timing.monotonic()
+        return answer
+
+    async def drain(self) -> None:
+        """Read until nothing has come for a while, so that what comes next is an answer to what is asked next."""
+        self._session.give_up()
+        try:
+            async with asyncio.timeout(self._timing.drain):
+                while await self._read_within(self._timing.silence):
+                    pass
+        except TimeoutError:
+            pass  # a device that never stops: the match of function and register must do
+        self._session.give_up()
+        self._unsettled = False
+
+    async def _exchange(
+        self, requests: tuple[Request, ...], patience: float, late: tuple[Request, ...]
+    ) -> tuple[Request, Frame] | None:
+        await self.pipe.write(self._session.send(*requests, late=late))
+        try:
+            async with asyncio.timeout(patience):
+                while True:
+                    if answer := self._session.receive(await self.pipe.read()):
+                        return answer
+        except TimeoutError:
+            return self._session.give_up()
+
+    async def _read_within(self, seconds: float) -> bool:
+        """Whether something came."""
+        try:
+            async with asyncio.timeout(seconds):
+                self._session.receive(await self.pipe.read())
+        except TimeoutError:
+            return False
+        return True
+
+
+async def detect(link: Link, timing: Timing, *, change_baud: bool) -> tuple[Request, Frame]:
+    """The probe that is answered, and the answer: a status, whose protocol is that of the device. Only reads.
+
+    Raises `NoAnswer` if none answers in two rounds, `LinkLost`.
+    """
+    start = timing.monotonic()
+    probes = {name: _alternatives(dialect(name), link.pipe.medium) for name in MODULES}
+    every = tuple(request for requests in probes.values() for request in requests)
+    problem: str | None = None
+    for patience in (timing.probe_first, timing.probe_second):
+        for name, requests in probes.items():
+            if change_baud:
+                await link.pipe.set_baud(dialect(name).BAUD)
+            try:
+                found = await link.ask(requests, patience=patience, pause=timing.silence, late=every)
+            except NoAnswer:
+                problem = link.last_problem or problem
+                continue
+            return await _prefer_ant(link, timing, found)
+    seconds = timing.monotonic() - start
+    raise NoAnswer(
+        f"{link.name}: no protocol answered in 2 rounds ({seconds:.1f} s); {problem or 'nothing came'}",
+        *explain_silence(link.name, problem),
+    )
+
+
+def explain_silence(name: str, problem: str | None) -> tuple[str, ...]:
+    """Why there may be no answer, and what to do next."""
+    if problem is None:
+        cause = "Often the battery sleeps, another app holds the link, or the port is another device's (antbms scan)."
+    else:
+        cause = "Something answers, but not in a known way: a wrong baud rate, a weak link, or another device's port."
+    return cause, f"Next: antbms record {name} out.cap, and attach out.cap to a report."
+
+
+def _alternatives(spoken: Dialect, medium: Medium) -> tuple[Request, ...]:
+    return tuple(request for request in spoken.STATUS[0] if request.fits(medium))
+
+
+async def _prefer_ant(link: Link, timing: Timing, found: tuple[Request, Frame]) -> tuple[Request, Frame]:
+    """A 2021 board may answer `ant-legacy` as well: ask `ant` once more, its answer says more."""
+    if found[1].protocol == "ant-legacy":
+        probes = _alternatives(dialect("ant"), link.pipe.medium)
+        with suppress(NoAnswer):
+            return await link.ask(probes, patience=timing.probe_first, pause=timing.silence)
+    return found

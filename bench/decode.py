@@ -11,7 +11,8 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,28 +20,41 @@ from common import REPO, STATUS_14S, answers, microseconds, pieces, run_json
 from judge_env import judge_python
 
 if TYPE_CHECKING:
-    from antbms.model.records import Snapshot
+    from antbms.model import Snapshot
 
 TARGET = 15.0
 
 
-# --- seam: our side. Pieces in, the whole contract out (alarms, switches, doubts), nothing kept from the last call. ---
-def ours(chunks: Sequence[bytes | bytearray]) -> Snapshot:
-    raise NotImplementedError
+def decoder() -> Callable[[Sequence[bytes | bytearray]], Snapshot]:
+    """Our side: pieces in, the whole contract out (alarms, switches, doubts), as a session of `Battery` does it."""
+    from antbms.protocol import ant
+    from antbms.protocol.session import Session
 
+    session = Session(ant.SHAPES)
+    request = ant.STATUS[0][0]
+    now = datetime.now(UTC)
 
-# --- end of the seam ---
+    def decode(chunks: Sequence[bytes | bytearray]) -> Snapshot:
+        session.send(request)
+        answer = None
+        for chunk in chunks:
+            answer = session.receive(chunk)
+        assert answer is not None
+        return ant.to_snapshot([ant.unpack(answer[1])], time=now, battery="garage")
+
+    return decode
 
 
 def measure_ours() -> None:
     chunks = pieces(answers(STATUS_14S)[0])
+    ours = decoder()
     snapshot = ours(chunks)
     result = {
         "who": "antbms",
         "python": platform.python_version(),
         "median_us": microseconds(lambda: ours(chunks)),
         "voltage": snapshot.voltage,
-        "cells": snapshot.cells,
+        "cells": list(snapshot.cells),
     }
     print(json.dumps(result))
 
@@ -60,13 +74,18 @@ def compare(rounds: int) -> None:
             raise SystemExit(f"the two sides differ in {key}: {mine[0][key]} and {theirs[0][key]}")
 
     own = statistics.median(run["median_us"] for run in mine)
-    bare = statistics.median(run["median_us"] for run in theirs)
-    whole = statistics.median(run["median_us_with_derived"] for run in theirs)
     print(f"14-cell ant status from 20-byte pieces, Python {mine[0]['python']}, median of {rounds} processes each")
-    print(f"{'antbms':<40}{own:8.1f} µs")
-    print(f"{theirs[0]['who'] + ', decode only':<40}{bare:8.1f} µs{bare / own:8.1f} times ours")
-    print(f"{theirs[0]['who'] + ', as async_update()':<40}{whole:8.1f} µs{whole / own:8.1f} times ours")
-    print(f"target: at least {TARGET:g} times: {'met' if whole >= TARGET * own else 'MISSED'}")
+    print(f"{'antbms':<48}{own:8.1f} µs")
+    ratio = 0.0
+    for key, what in (
+        ("median_us", "decode only, its waiting taken out"),
+        ("median_us_with_derived", "the same, with derived values"),
+        ("median_us_offered", "as it is offered: async_update()"),
+    ):
+        peer = statistics.median(run[key] for run in theirs)
+        ratio = peer / own
+        print(f"{theirs[0]['who'] + ', ' + what:<48}{peer:8.1f} µs{ratio:8.1f} times ours")
+    print(f"target: at least {TARGET:g} times as fast as what the peer offers: {'met' if ratio >= TARGET else 'MISSED'}")
 
 
 def main() -> None:

@@ -11,11 +11,10 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .errors import NoAnswer, Refused
-from .link import Link, LinkStats, detect, explain_silence
+from .errors import NoAnswer, Refused, UsageError
+from .link import Link, LinkStats, Reply, detect, explain_silence
 from .model import DeviceInfo, Snapshot
 from .protocol import Dialect, dialect
-from .protocol.framing import Frame
 from .protocol.packet import Packet, Request
 from .timing import DEFAULT, Timing
 from .transport import Medium, open_pipe, parse_address
@@ -29,7 +28,7 @@ FRESH = 1.0
 
 
 class Answer(Struct, frozen=True):
-    """A packet, the wall clock when it was complete, and the monotonic clock (s) then."""
+    """A packet; when it was complete, by the wall clock and by the monotonic clock (s)."""
 
     packet: Packet
     time: datetime
@@ -42,14 +41,15 @@ class Battery:
     Its methods may be called from several tasks: they wait for each other, one request is in flight at a time.
     """
 
-    def __init__(self, link: Link, spoken: Dialect, timing: Timing, found: tuple[Request, Frame] | None = None) -> None:
+    def __init__(self, link: Link, spoken: Dialect, timing: Timing, found: Reply | None = None) -> None:
         self._link = link
         self._spoken = spoken
         self._timing = timing
         self._lock = asyncio.Lock()
-        # The alternative of the status request that this device answers, and the answer that detection got.
-        self._answered = found[0] if found else None
-        self._held = self._answer(found[1]) if found else None
+        # The alternative of the first status request that this device answers, and its latest answer.
+        self._answered = found.request if found else None
+        self._status = self._usable(self._answer(found)) if found else None
+        self._is_new = self._status is not None  # nobody has seen that answer yet
 
     @property
     def name(self) -> str:
@@ -72,7 +72,8 @@ class Battery:
         Retries as `Timing.tries` says. Raises `NoAnswer`, `LinkLost`, `Refused`.
         """
         async with self._lock:
-            answers = [await self._ask(step) for step in self._spoken.STATUS]
+            first, *others = self._spoken.STATUS
+            answers = [await self._first_status(first), *[await self._ask(step) for step in others]]
         apart = answers[-1].at - answers[0].at
         packets = [answer.packet for answer in answers]
         return self._spoken.to_snapshot(packets, time=answers[0].time, battery=self.name, apart=apart)
@@ -80,19 +81,36 @@ class Battery:
     async def info(self) -> DeviceInfo:
         """Ask who the device is; what it does not tell is None. Raises as `read` does, if it tells nothing at all."""
         async with self._lock:
-            packets = [(await self._ask(self._spoken.STATUS[0])).packet]
+            status = self._status or await self._ask(self._spoken.STATUS[0])
+            packets = [status.packet]
             for request in self._spoken.INFO:
                 with suppress(NoAnswer, Refused):
                     packets.append((await self._ask((request,))).packet)
         info = self._spoken.to_info(packets)
         return replace(info, address=info.address or self._link.pipe.address)
 
+    async def counters(self) -> dict[str, int]:
+        """Ask how often each protection has acted (and what else the device counts): name → number of times.
+
+        Raises as `read` does, and `UsageError` if the protocol has no counters.
+        """
+        request = self._spoken.COUNTERS
+        if request is None:
+            raise UsageError(f"{self.name}: {self.protocol} has no protection counters")
+        async with self._lock:
+            answer = await self._ask((request,))
+        return answer.packet.fields
+
+    async def _first_status(self, alternatives: tuple[Request, ...]) -> Answer:
+        """The first status answer: that of detection, if it is fresh and new; else it is asked for."""
+        is_new, self._is_new = self._is_new, False
+        if self._status and is_new and self._timing.monotonic() - self._status.at <= FRESH:
+            return self._status
+        return await self._ask(alternatives)
+
     async def _ask(self, alternatives: tuple[Request, ...]) -> Answer:
         """A read request: asked again until it is answered, `Timing.tries` times at most."""
         start = self._timing.monotonic()
-        held, self._held = self._held, None
-        if held and self._answered in alternatives and start - held.at <= FRESH:
-            return held
         patience = self._timing.answer or self._spoken.PATIENCE
         problem: str | None = None
         for _ in range(self._timing.tries):
@@ -118,13 +136,19 @@ class Battery:
             alternatives = (self._answered,)
         else:
             alternatives = tuple(request for request in alternatives if request.fits(self._link.pipe.medium))
-        request, frame = await self._link.ask(alternatives, patience=patience, pause=self._spoken.PAUSE)
-        if request in self._spoken.STATUS[0]:
-            self._answered = request
-        return self._answer(frame)
+        reply = await self._link.ask(alternatives, patience=patience, pause=self._spoken.PAUSE)
+        answer = self._answer(reply)
+        if reply.request in self._spoken.STATUS[0]:
+            self._answered = reply.request
+            self._status = self._usable(answer) or self._status
+        return answer
 
-    def _answer(self, frame: Frame) -> Answer:
-        return Answer(self._spoken.unpack(frame), self._timing.now(), self._timing.monotonic())
+    def _usable(self, answer: Answer) -> Answer | None:
+        """The answer, unless it is a refusal or too short."""
+        return answer if answer.packet.whole and not self._spoken.failure(answer.packet) else None
+
+    def _answer(self, reply: Reply) -> Answer:
+        return Answer(self._spoken.unpack(reply.frame), reply.time, reply.at)
 
 
 @asynccontextmanager
@@ -154,7 +178,7 @@ async def open_battery(
         if spoken is None:
             change_baud = pipe.medium in (Medium.WIRE, Medium.UNKNOWN) and "baud" not in where.options
             found = await detect(link, timing, change_baud=change_baud)
-            spoken = dialect(found[1].protocol)
+            spoken = dialect(found.frame.protocol)
             if on_note and pipe.medium is not Medium.MEMORY:
                 on_note(f"{where.text} speaks {spoken.NAME}; --protocol {spoken.NAME} makes the next read quicker")
         yield Battery(link, spoken, timing, found)

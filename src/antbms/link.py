@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -23,6 +24,15 @@ class LinkStats(Struct, frozen=True):
     answers: int
     stale: int
     rejected: dict[str, int]
+
+
+class Reply(Struct, frozen=True):
+    """The answer to a request; when it was complete, by the wall clock and by the monotonic clock (s)."""
+
+    request: Request
+    frame: Frame
+    time: datetime
+    at: float
 
 
 class Link:
@@ -52,7 +62,7 @@ class Link:
 
     async def ask(
         self, requests: tuple[Request, ...], *, patience: float, pause: float = 0.0, late: tuple[Request, ...] = ()
-    ) -> tuple[Request, Frame]:
+    ) -> Reply:
         """Send once, and wait `patience` s for the answer. Several requests are alternatives.
 
         `pause` s are left since the exchange before, if that was another one. Raises `NoAnswer`, `LinkLost`.
@@ -71,7 +81,7 @@ class Link:
         # An alternative that was not answered yet may still be.
         self._unsettled = len(requests) > 1
         self._quiet_since = self._timing.monotonic()
-        return answer
+        return Reply(*answer, time=self._timing.now(), at=self._quiet_since)
 
     async def drain(self) -> None:
         """Read until nothing has come for a while, so that what comes next is an answer to what is asked next."""
@@ -90,25 +100,29 @@ class Link:
     ) -> tuple[Request, Frame] | None:
         await self.pipe.write(self._session.send(*requests, late=late))
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(self._at_most(patience)):
                 while True:
                     if answer := self._session.receive(await self.pipe.read()):
                         return answer
         except TimeoutError:
             return self._session.give_up()
 
+    def _at_most(self, seconds: float) -> float:
+        """How long it makes sense to wait on this medium."""
+        return min(seconds, self._timing.memory) if self.pipe.medium is Medium.MEMORY else seconds
+
     async def _read_within(self, seconds: float) -> bool:
         """Whether something came."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._at_most(seconds)):
                 self._session.receive(await self.pipe.read())
         except TimeoutError:
             return False
         return True
 
 
-async def detect(link: Link, timing: Timing, *, change_baud: bool) -> tuple[Request, Frame]:
-    """The probe that is answered, and the answer: a status, whose protocol is that of the device. Only reads.
+async def detect(link: Link, timing: Timing, *, change_baud: bool) -> Reply:
+    """The answer to the first probe that is answered; its protocol is that of the device. Only reads.
 
     Raises `NoAnswer` if none answers in two rounds, `LinkLost`.
     """
@@ -125,7 +139,10 @@ async def detect(link: Link, timing: Timing, *, change_baud: bool) -> tuple[Requ
             except NoAnswer:
                 problem = link.last_problem or problem
                 continue
-            return await _prefer_ant(link, timing, found)
+            found = await _prefer_ant(link, timing, found)
+            if change_baud:  # a late answer may come after the speed was changed again
+                await link.pipe.set_baud(dialect(found.frame.protocol).BAUD)
+            return found
     seconds = timing.monotonic() - start
     raise NoAnswer(
         f"{link.name}: no protocol answered in 2 rounds ({seconds:.1f} s); {problem or 'nothing came'}",
@@ -146,9 +163,9 @@ def _alternatives(spoken: Dialect, medium: Medium) -> tuple[Request, ...]:
     return tuple(request for request in spoken.STATUS[0] if request.fits(medium))
 
 
-async def _prefer_ant(link: Link, timing: Timing, found: tuple[Request, Frame]) -> tuple[Request, Frame]:
+async def _prefer_ant(link: Link, timing: Timing, found: Reply) -> Reply:
     """A 2021 board may answer `ant-legacy` as well: ask `ant` once more, its answer says more."""
-    if found[1].protocol == "ant-legacy":
+    if found.frame.protocol == "ant-legacy":
         probes = _alternatives(dialect("ant"), link.pipe.medium)
         with suppress(NoAnswer):
             return await link.ask(probes, patience=timing.probe_first, pause=timing.silence)

@@ -20,7 +20,10 @@ LOOPBACK = "127.0.0.1"
 async def serve_tcp(device: Device, port: int = 0, timing: Timing = DEFAULT) -> AsyncIterator[str]:
     """Listen on the loopback interface; yields the address to open. Port 0 takes a free one. Raises `OpenError`."""
 
+    talks: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
+
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks[writer] = asyncio.current_task()
         try:
             while data := await reader.read(4096):
                 writer.write(device.receive(data, timing.monotonic()))
@@ -29,13 +32,20 @@ async def serve_tcp(device: Device, port: int = 0, timing: Timing = DEFAULT) -> 
             pass  # the client is gone
         finally:
             writer.close()
+            del talks[writer]
 
     try:
         server = await asyncio.start_server(talk, LOOPBACK, port)
     except OSError as error:
         raise OpenError(f"{LOOPBACK}:{port}: {error.strerror or error}", "Next: choose another port.") from error
     async with server:
-        yield f"socket://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield f"socket://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
+        finally:
+            rest = list(talks.items())
+            for writer, _ in rest:
+                writer.transport.abort()
+            await asyncio.gather(*(task for _, task in rest if task), return_exceptions=True)
 
 
 @asynccontextmanager

@@ -32,6 +32,8 @@ class Timing(Struct, frozen=True, kw_only=True):
     """Detection, first round, a protocol: the slowest ant answer in the recordings took 0.26 s."""
     probe_second: float = 1.5
     """Detection, second round: for weak links and for boards that had to wake up."""
+    memory: float = 0.02
+    """A simulated battery or a recording in this process answers at once or never."""
     tries: int = 3
     """How often a read is asked before it has failed. Writes are sent once, always."""
     answer: float | None = None

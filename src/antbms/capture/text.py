@@ -36,6 +36,7 @@ class Chunk(Struct, frozen=True):
     data: bytes
     at: float | None = None
     line: int = 0
+    source: str = ""  # in Bluetooth logs: "device, channel"
 
 
 def read_chunks(lines: Iterable[str], name: str) -> Iterator[Chunk]:

@@ -32,6 +32,9 @@ class Dialect(Protocol):
     INFO: tuple[Request, ...]
     """Further requests that a device need not answer."""
     COUNTERS: Request | None
+    """The request for the protection counters; None where the protocol has none."""
+    SECRETS: tuple[bytes, ...]
+    """How requests begin that hold a password, or whose answers help to guess one."""
 
     def unpack(self, frame: Frame) -> Packet:
         """Take a frame apart."""

@@ -53,7 +53,7 @@ def examine_power(
 
     compare_sum: whether cells and voltage were taken at the same moment.
     """
-    power = round(voltage * current * 10) / 10
+    power = round(voltage * current, 1) + 0.0
     if not cells or not compare_sum or abs((total := sum(cells)) - voltage) <= SUM_TOLERANCE * voltage:
         return voltage, power, ()
     reason = f"the cells add up to {total:.2f} V"
@@ -87,7 +87,7 @@ def compare(
     limit, share = POWER_TOLERANCE
     doubts: Doubts = ()
     if power is not None and abs(their_power - power) > max(limit, share * abs(power)):
-        doubts += (Doubt("power", their_power, f"voltage × current is {power:g} W"),)
+        doubts += (Doubt("power", their_power + 0.0, f"voltage × current is {power:g} W"),)
     if lowest is not None and abs(their_lowest - lowest) > EXTREME_TOLERANCE:
         doubts += (Doubt("cell_min", their_lowest, f"the lowest of the cells is {lowest:g} V"),)
     if highest is not None and abs(their_highest - highest) > EXTREME_TOLERANCE:

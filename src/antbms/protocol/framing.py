@@ -87,6 +87,7 @@ class Framer:
         self._partial = max(map(len, self._shapes)) - 1
         self._buffer = bytearray()
         self._at = 0  # nothing before it can begin a frame
+        self._shape: Shape | None = None  # of the candidate that begins there
         self._need = 1  # length of the buffer from which looking again is worth it
         self._flaw: Flaw | None = None
 
@@ -102,9 +103,8 @@ class Framer:
     def _scan(self, *, final: bool) -> list[Frame | Rejected]:
         buffer = self._buffer
         items: list[Frame | Rejected] = []
-        while match := self._find(buffer, self._at):
-            at = match.start()
-            shape = self._shapes[match.group()]
+        while shape := self._candidate():
+            at = self._at
             there = bytes(buffer[at : at + LONGEST])
             verdict = shape.inspect(there)
             if isinstance(verdict, int):
@@ -113,21 +113,27 @@ class Framer:
                         self._reject(at, items)
                     items.append(Frame(shape.protocol, there[:verdict]))
                     del buffer[:verdict]
-                    self._at, self._flaw = 0, None
-                    if buffer:
-                        continue
-                    break
+                    self._at, self._shape, self._flaw = 0, None, None
+                    continue
                 if not final:
-                    self._at, self._need = at, at + verdict
+                    if at > GAP:
+                        self._reject(at, items)
+                    self._need = self._at + verdict
                     return items
                 verdict = Flaw("truncated", f"{len(there)} of at least {verdict} bytes")
             self._flaw = self._flaw or verdict
-            self._at = at + 1
+            self._at, self._shape = at + 1, None
         self._at = len(buffer) if final else max(self._at, len(buffer) - self._partial)
         if (final and buffer) or self._at > GAP:
             self._reject(self._at, items)
         self._need = len(buffer) + 1
         return items
+
+    def _candidate(self) -> Shape | None:
+        """The shape of the next candidate, whose place is noted; kept until it is accepted or given up."""
+        if self._shape is None and len(self._buffer) > self._at and (match := self._find(self._buffer, self._at)):
+            self._at, self._shape = match.start(), self._shapes[match.group()]
+        return self._shape
 
     def _reject(self, end: int, items: list[Frame | Rejected]) -> None:
         """Move the first `end` bytes from the buffer to the items."""

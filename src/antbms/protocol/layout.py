@@ -1,14 +1,14 @@
 """Field tables: rows of a reference, compiled once per layout into one `struct` call.
 
-Without loss: the values are the raw integers of the wire in its order; what no row knows stays apart, as bytes.
+Without loss: fields hold the raw integers of the wire, in its order; bytes that no row knows stay in the data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import chain
-from operator import itemgetter, truediv
+from itertools import chain, islice
+from operator import truediv
 from struct import Struct as Packer
 from struct import calcsize
 from typing import Any
@@ -20,8 +20,8 @@ from ..errors import FrameError
 Fields = dict[str, Any]
 """Raw values by row name."""
 
-Values = tuple[Any, ...]
-"""The raw values of a whole layout, in the order of the wire; the items of an array one by one."""
+KEPT = 256
+"""Compiled layouts that are kept: a battery needs one or two, a stream of adversarial lengths no more memory."""
 
 REST = "*"
 """The `count` of an array that fills what is left."""
@@ -58,7 +58,6 @@ class Compiled:
     """A layout for one combination of counts and length.
 
     rows: those that are there, in the order of the wire. counts: of each, the number of items. size: in bytes.
-    index: row name → its place among the values, a slice for an array.
     """
 
     def __init__(self, order: str, rows: tuple[Row, ...], counts: tuple[int, ...]) -> None:
@@ -67,26 +66,20 @@ class Compiled:
         self.order = order
         self._packer = Packer(order + "".join(_format(row, n) for row, n in zip(rows, counts, strict=True)))
         self.size = self._packer.size
-        self.unpack_from = self._packer.unpack_from
-        self.index: dict[str, int | slice] = {}
-        at = 0
-        for row, count in zip(rows, counts, strict=True):
-            self.index[row.name] = slice(at, at + count) if row.is_array else at
-            at += count
+        self.readers: dict[View, _Reader] = {}
 
-    def fields(self, values: Values) -> Fields:
+    def unpack(self, data: bytes) -> Fields:
         """Raw values by row name; arrays as tuples."""
-        return {name: values[at] for name, at in self.index.items()}
+        values = iter(self._packer.unpack_from(data))
+        return {
+            row.name: tuple(islice(values, count)) if row.is_array else next(values)
+            for row, count in zip(self.rows, self.counts, strict=True)
+        }
 
-    def values(self, fields: Fields) -> Values:
-        """The inverse of `fields`."""
-        return tuple(
-            chain.from_iterable(fields[row.name] if row.is_array else (fields[row.name],) for row in self.rows)
-        )
-
-    def pack(self, values: Values) -> bytes:
-        """The bytes of the values: the inverse of `unpack_from`."""
-        return self._packer.pack(*values)
+    def pack(self, fields: Fields) -> bytes:
+        """The bytes of the fields: the inverse of `unpack`, up to a tail."""
+        values = (fields[row.name] if row.is_array else (fields[row.name],) for row in self.rows)
+        return self._packer.pack(*chain.from_iterable(values))
 
     def spans(self) -> Iterator[tuple[int, int, Row]]:
         """(offset, size of all items, row) of every row that is there."""
@@ -98,53 +91,51 @@ class Compiled:
 
 
 class View:
-    """Some rows of a layout, taken from the values in one step; names without a row are passed over.
+    """Some scalar rows of a layout, or one array: read straight from the data, the rest is passed over.
 
-    Getters are made once for each compiled layout.
+    Names stand in the order of the wire; rows that are not there are left out. A reader is made once for each compiled
+    layout, and lives as long as that.
     """
 
     def __init__(self, *names: str) -> None:
         self.names = names
-        self._ready: dict[Compiled, _Getter] = {}
 
-    def _getter(self, layout: Compiled) -> _Getter:
-        if (getter := self._ready.get(layout)) is None:
-            getter = self._ready[layout] = _Getter(layout, self.names)
-        return getter
+    def _reader(self, layout: Compiled) -> _Reader:
+        if (reader := layout.readers.get(self)) is None:
+            reader = layout.readers[self] = _Reader(layout, self.names)
+        return reader
 
-    def raw(self, layout: Compiled, values: Values) -> tuple[Any, ...]:
-        """The raw values, in the order of the names."""
-        return self._getter(layout).take(values)
+    def raw(self, layout: Compiled, data: bytes) -> tuple[int, ...]:
+        """The raw values."""
+        return self._reader(layout).read(data)
 
-    def scaled(self, layout: Compiled, values: Values) -> Iterable[float]:
-        """The values in their units, in the order of the names. A zero whose sign is turned round is -0.0."""
-        getter = self._getter(layout)
-        return map(truediv, getter.take(values), getter.divisors)
+    def scaled(self, layout: Compiled, data: bytes) -> Iterable[float]:
+        """The values in their units. A zero whose sign is turned round is -0.0."""
+        reader = self._reader(layout)
+        return map(truediv, reader.read(data), reader.divisors)
 
-    def named(self, layout: Compiled, values: Values) -> Fields:
+    def named(self, layout: Compiled, data: bytes) -> Fields:
         """Name → value in its unit; rows without a divisor as integers."""
-        getter = self._getter(layout)
-        fields: Fields = dict(zip(getter.names, getter.take(values)))  # noqa: B905  # made to the same length
-        for name, divisor in getter.scaled:
+        reader = self._reader(layout)
+        fields: Fields = dict(zip(reader.names, reader.read(data)))  # noqa: B905  # made to the same length
+        for name, divisor in reader.scaled:
             fields[name] = fields[name] / divisor or 0.0  # no -0.0
         return fields
 
 
-class _Getter:
+class _Reader:
     def __init__(self, layout: Compiled, names: tuple[str, ...]) -> None:
-        rows = {row.name: row for row in layout.rows if row.name in names}
-        self.names = tuple(name for name in names if name in rows)
-        self.divisors = tuple(rows[name].divisor for name in self.names)
-        self.scaled = tuple((name, rows[name].divisor) for name in self.names if rows[name].divisor)
-        places = [layout.index[name] for name in self.names]
-        self.take = _taker(places)
-
-
-def _taker(places: list[int | slice]) -> Callable[[Values], tuple[Any, ...]]:
-    """`itemgetter` that always returns a tuple."""
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda values: tuple(values[place] for place in places)
+        there = [(row, count) for row, count in zip(layout.rows, layout.counts, strict=True)]
+        wanted = [row for row, _ in there if row.name in names]
+        self.names = tuple(row.name for row in wanted)
+        assert self.names == tuple(name for name in names if name in self.names), f"not as on the wire: {names}"
+        self.divisors = tuple(row.divisor for row in wanted)
+        self.scaled = tuple((row.name, row.divisor) for row in wanted if row.divisor)
+        formats = (
+            _format(row, count) if row.name in names else f"{calcsize(layout.order + _format(row, count))}x"
+            for row, count in there
+        )
+        self.read = Packer(layout.order + "".join(formats)).unpack_from
 
 
 def _format(row: Row, count: int) -> str:
@@ -167,23 +158,29 @@ class Layout:
             if row.name in counters:
                 self._count_at[row.name] = offset
             offset += calcsize(order + row.type)
-        self._counts_end = max(self._count_at.values(), default=-1) + 1
-        self._compile = lru_cache(maxsize=256)(self._compile_for)
+        places = self._count_at.values()
+        self._counts = slice(min(places, default=0), max(places, default=-1) + 1)
+        self._compile = lru_cache(maxsize=KEPT)(self._compile_for)
+        self._compile_fields = lru_cache(maxsize=KEPT)(self._compile_names)
 
-    def compiled(self, raw: bytes, start: int, length: int) -> Compiled:
-        """The layout for the `length` bytes of data at `start`. Raises `FrameError` if a required row is missing."""
-        if length < self._counts_end:
-            raise FrameError(f"only {length} bytes of data")
-        return self._compile(length, *[raw[start + at] for at in self._count_at.values()])
+    def compiled(self, data: bytes) -> Compiled:
+        """The layout for `data`. Raises `FrameError` if a required row is missing."""
+        return self._compile(len(data), data[self._counts])
 
     def compiled_for(self, fields: Fields) -> Compiled:
         """The layout for `fields`: the rows that are there, arrays as long as their values."""
-        rows = tuple(row for row in self.rows if row.name in fields)
-        counts = tuple(len(fields[row.name]) if row.is_array else 1 for row in rows)
-        return Compiled(self.order, rows, counts)
+        there = [row for row in self.rows if row.name in fields]
+        return self._compile_fields(tuple((row.name, len(fields[row.name]) if row.is_array else 1) for row in there))
 
-    def _compile_for(self, length: int, *counters: int) -> Compiled:
-        known = dict(zip(self._count_at, counters, strict=True))
+    def _compile_names(self, counts: tuple[tuple[str, int], ...]) -> Compiled:
+        rows = {row.name: row for row in self.rows}
+        return Compiled(self.order, tuple(rows[name] for name, _ in counts), tuple(count for _, count in counts))
+
+    def _compile_for(self, length: int, counters: bytes) -> Compiled:
+        """`counters`: the bytes of the data that hold the counts of arrays, and those between them."""
+        if len(counters) < self._counts.stop - self._counts.start:
+            raise FrameError(f"only {length} bytes of data")
+        known = {name: counters[at - self._counts.start] for name, at in self._count_at.items()}
         rows: list[Row] = []
         counts: list[int] = []
         end = 0

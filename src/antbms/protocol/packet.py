@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..errors import FrameError
 from .framing import Frame
-from .layout import REST, Compiled, Fields, Layout, Row, Values
+from .layout import REST, Compiled, Fields, Layout, Row
 
 BYTES = Layout("<", (Row(0, "B", "values", count=REST),))
 """Data whose meaning is not known."""
@@ -36,7 +36,7 @@ class Packet(Struct, frozen=True, gc=False):
     """One frame taken apart without loss: `pack` makes the same bytes of it again.
 
     message: its name (`status`, `counters`, `write request` …). envelope: function, register and so on, raw.
-    layout, values: the data, which begins at byte `start` of the frame. tail: data that the layout does not know.
+    data: as on the wire, from byte `start` of the frame; layout: its rows, as far as they are known.
     whole: False if the data is shorter than the message needs; then it is plain bytes.
     """
 
@@ -45,20 +45,19 @@ class Packet(Struct, frozen=True, gc=False):
     direction: Direction
     envelope: Fields
     layout: Compiled
-    values: Values
-    tail: bytes
+    data: bytes
     start: int
     whole: bool = True
 
     @property
     def fields(self) -> Fields:
-        """The data by row name; made anew at each call."""
-        return self.layout.fields(self.values)
+        """The data by row name, raw; made anew at each call."""
+        return self.layout.unpack(self.data)
 
     @property
-    def data(self) -> bytes:
-        """The data as on the wire."""
-        return self.layout.pack(self.values) + self.tail
+    def tail(self) -> bytes:
+        """What comes after the last known row."""
+        return self.data[self.layout.size :]
 
 
 class Request(Struct, frozen=True):
@@ -100,21 +99,19 @@ class Explained(Struct, frozen=True):
 
 def packet(frame: Frame, message: Message, envelope: Fields, start: int, length: int) -> Packet:
     """Take apart the `length` bytes of data at `start` of a frame."""
-    raw = frame.raw
+    data = frame.raw[start : start + length]
     whole = True
     try:
-        layout = message.layout.compiled(raw, start, length)
+        layout = message.layout.compiled(data)
     except FrameError:
-        layout, whole = BYTES.compiled(raw, start, length), False
-    tail = raw[start + layout.size : start + length] if layout.size < length else b""
-    values = layout.unpack_from(raw, start)
-    return Packet(frame.protocol, message.name, message.direction, envelope, layout, values, tail, start, whole)
+        layout, whole = BYTES.compiled(data), False
+    return Packet(frame.protocol, message.name, message.direction, envelope, layout, data, start, whole)
 
 
 def build(protocol: str, message: Message, envelope: Fields, fields: Fields, start: int) -> Packet:
     """A packet of these fields: arrays as long as they are, optional rows where they are given."""
     layout = message.layout.compiled_for(fields)
-    return Packet(protocol, message.name, message.direction, envelope, layout, layout.values(fields), b"", start)
+    return Packet(protocol, message.name, message.direction, envelope, layout, layout.pack(fields), start)
 
 
 def explain_data(packet: Packet, raw: bytes) -> Iterator[Explained]:

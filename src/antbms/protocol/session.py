@@ -34,7 +34,8 @@ class Session:
 
     def receive(self, data: bytes) -> tuple[Request, Frame] | None:
         """Take bytes from the stream; the request and its answer as soon as there is one, None if more are needed."""
-        return self._match(self._framer.feed(data))
+        items = self._framer.feed(data)
+        return self._match(items) if items else None
 
     def give_up(self) -> tuple[Request, Frame] | None:
         """No more bytes will come: the answer that a false start had hidden, or None."""
@@ -48,11 +49,11 @@ class Session:
             if isinstance(item, Rejected):
                 self.rejected[item.reason] += 1
                 self.last_rejected = item
-            elif request := self._request_of(item):
-                answer, self._requests = (request, item), ()
+                continue
+            for request in self._requests:
+                if item.raw.startswith(request.answers):
+                    answer, self._requests = (request, item), ()
+                    break
             else:
                 self.stale += 1
         return answer
-
-    def _request_of(self, frame: Frame) -> Request | None:
-        return next((request for request in self._requests if frame.raw.startswith(request.answers)), None)

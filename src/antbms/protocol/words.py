@@ -28,6 +28,10 @@ class BitTable:
         self.split = lru_cache(maxsize=256)(self._split)
         """Mask → its faults and its states, lowest bit first. Masks seldom change, so they are kept."""
 
+    def is_state(self, bit: int) -> bool:
+        """Whether a bit becomes a flag."""
+        return bool(self._states >> bit & 1)
+
     def _split(self, mask: int) -> tuple[tuple[Alarm, ...], tuple[Flag, ...]]:
         return (
             tuple(self._alarms[bit] for bit in bit_numbers(mask & ~self._states)),

@@ -9,6 +9,7 @@ from ..protocol import ant, ant_legacy, jbd
 from ..protocol.ant import messages as ant_messages
 from ..protocol.ant_legacy.frame import WRITE
 from ..protocol.jbd import messages as jbd_messages
+from ..protocol.layout import Fields
 from ..protocol.packet import Packet
 from .personality import Personality
 
@@ -55,7 +56,8 @@ def answer_jbd(request: Packet, personality: Personality, snapshot: Callable[[],
     """Basic information, cells, model and counters; writes are denied, unknown registers get silence."""
     match request.message:
         case "status request":
-            return jbd.from_snapshot(snapshot())[:1]
+            basic, _ = jbd.status.from_snapshot(snapshot())
+            return [jbd_messages.answer(jbd.status.BASIC_REGISTER, basic | _identity(personality))]
         case "cells request":
             return jbd.from_snapshot(snapshot())[1:]
         case "model request":
@@ -66,6 +68,14 @@ def answer_jbd(request: Packet, personality: Personality, snapshot: Callable[[],
     if "action" in request.envelope and request.envelope["action"] == 0x5A:
         return [jbd_messages.answer(request.envelope["register"], {}, DENIED)]
     return []
+
+
+def _identity(personality: Personality) -> Fields:
+    """The fields of a 03 answer that say who the device is."""
+    major, minor = personality.software.split(".")
+    day = personality.produced
+    produced = (day.year - 2000) << 9 | day.month << 5 | day.day if day else 0
+    return {"software": int(major) << 4 | int(minor), "produced": produced}
 
 
 ANSWERS: dict[str, Answerer] = {"ant": answer_ant, "ant-legacy": answer_ant_legacy, "jbd": answer_jbd}

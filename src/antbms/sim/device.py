@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -17,6 +18,8 @@ from .physics import Pack
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """Snapshots of a simulated device bear no real time: its protocol does not carry one."""
+FORGETS = 0.1
+"""s of silence after which a board forgets half a request."""
 RUN_TIME = 4_000_000
 """s that the device has been on before the simulation began."""
 
@@ -30,10 +33,14 @@ class Device:
         self._spoken = dialect(personality.protocol)
         self._framer = Framer(self._spoken.SHAPES)
         self._zero: float | None = None
+        self._heard = 0.0
 
     def receive(self, data: bytes, clock: float) -> bytes:
         """The answers to all requests that `data` completes, as a board sends them: one after the other."""
         self._zero = clock if self._zero is None else self._zero
+        if clock - self._heard > FORGETS:
+            self._framer.flush()
+        self._heard = clock
         self.pack.advance(clock - self._zero)
         requests = [item for item in self._framer.feed(data) if isinstance(item, Frame)]
         return b"".join(self._answer(frame) for frame in requests)
@@ -71,7 +78,7 @@ class Device:
                 "balance": SwitchState(False, 0, "off"),
             },
             flags=_flags(current, pack) if personality.protocol == "ant" else (),
-            details={"chemistry": personality.chemistry},
+            details=_details(personality),
         )
 
     def _temperatures(self) -> dict[str, float | None]:
@@ -114,6 +121,11 @@ def _number(options: Mapping[str, str], key: str, default: float, low: float, hi
     if not low <= value <= high:
         raise UsageError(f"{key}={options[key]}: not a number from {low:g} to {high:g}")
     return value
+
+
+def _details(personality: Personality) -> dict[str, Any]:
+    known = {"chemistry": personality.chemistry} if personality.protocol == "ant" else {}
+    return known | personality.details
 
 
 def _state(current: float) -> str:

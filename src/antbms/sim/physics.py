@@ -12,6 +12,10 @@ STEP = 10.0
 """s of the longest step: nothing in the pack changes faster."""
 DAY = 3600.0
 """s of the load's cycle: an hour of discharge and charge shows everything within a coffee."""
+START = 0.55
+"""Part of the cycle at which a pack begins: it has just begun to discharge."""
+OFFSET = 0.0015
+"""V by which the inputs of a BMS differ."""
 AMBIENT = 21.0
 """°C."""
 HEAT_CAPACITY = 900.0
@@ -35,7 +39,8 @@ class Pack:
         self.personality = personality
         self.capacities = [personality.capacity * spread.gauss(1.0, 0.005) for _ in range(personality.cells)]
         self.resistances = [spread.gauss(0.08, 0.004) / personality.capacity for _ in range(personality.cells)]
-        self.charges = [capacity * min(1.0, max(0.0, soc + spread.gauss(0, 0.002))) for capacity in self.capacities]
+        self.charges = [capacity * min(1.0, max(0.0, soc + spread.gauss(0, 0.008))) for capacity in self.capacities]
+        self.offsets = [spread.gauss(0, OFFSET) for _ in range(personality.cells)]
         self.temperature = AMBIENT + 2.0
         self.clock = 0.0
         self.charged = 12.5 * personality.capacity
@@ -52,7 +57,7 @@ class Pack:
     @property
     def current(self) -> float:
         """A. A slow swing of load and charger, with the ripple of a household; 0 while a switch blocks it."""
-        swing = math.sin(2 * math.pi * self.clock / DAY) + 0.08 * math.sin(2 * math.pi * self.clock / 47)
+        swing = math.sin(2 * math.pi * (self.clock / DAY + START)) + 0.08 * math.sin(2 * math.pi * self.clock / 47)
         current = self.personality.current * swing
         blocked = (current > 0 and (not self.charge_on or self.soc >= 0.995)) or (
             current < 0 and (not self.discharge_on or self.soc <= 0.03)
@@ -64,8 +69,10 @@ class Pack:
         current = self.current
         curve = CURVES[self.personality.chemistry]
         return [
-            open_circuit_voltage(curve, charge / capacity) + current * resistance
-            for charge, capacity, resistance in zip(self.charges, self.capacities, self.resistances, strict=True)
+            open_circuit_voltage(curve, charge / capacity) + current * resistance + offset
+            for charge, capacity, resistance, offset in zip(
+                self.charges, self.capacities, self.resistances, self.offsets, strict=True
+            )
         ]
 
     def advance(self, clock: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -9,8 +10,12 @@ from .._version import __version__
 from ..capture import Chunk, comment_line, write_chunk
 from ..errors import FileError
 from ..model.records import timestamp
+from ..protocol import MODULES, dialect
 from ..timing import Timing
 from .base import Medium, Pipe
+
+SECRETS = tuple(head for name in MODULES for head in dialect(name).SECRETS)
+"""What begins like this is left out of a recording even if nobody said that it is secret."""
 
 
 class Recorder:
@@ -20,11 +25,12 @@ class Recorder:
     def __init__(self, pipe: Pipe, file: TextIO, timing: Timing, title: str) -> None:
         self._pipe = pipe
         self._file = file
+        self._title = title
         self._monotonic = timing.monotonic
         self._start = timing.monotonic()
         self._secret = False
-        file.write(comment_line(f"antbms {__version__}, {title}, {timestamp(timing.now())}"))
-        file.write(comment_line("t = seconds since the recording began; one line a chunk, as it crossed the link"))
+        self._write(comment_line(f"antbms {__version__}, {title}, {timestamp(timing.now())}"))
+        self._write(comment_line("t = seconds since the recording began; one line a chunk, as it crossed the link"))
 
     @property
     def medium(self) -> Medium:
@@ -41,19 +47,20 @@ class Recorder:
         return data
 
     async def write(self, data: bytes, *, secret: bool = False) -> None:
+        secret = secret or any(head in data for head in SECRETS)
         if not secret:
             self._note(Chunk(">", data, self._now()))
         elif not self._secret:
-            self._file.write(comment_line(f"t={self._now():.3f} a secret exchange was left out here"))
+            self._write(comment_line(f"t={self._now():.3f} a secret exchange was left out here"))
         self._secret = secret
         await self._pipe.write(data, secret=secret)
 
     async def set_baud(self, baud: int) -> None:
-        self._file.write(comment_line(f"t={self._now():.3f} {baud} baud"))
+        self._write(comment_line(f"t={self._now():.3f} {baud} baud"))
         await self._pipe.set_baud(baud)
 
     async def close(self) -> None:
-        if not self._file.closed:
+        with suppress(OSError):  # what could not be written was told when it happened
             self._file.close()
         await self._pipe.close()
 
@@ -61,8 +68,16 @@ class Recorder:
         return self._monotonic() - self._start
 
     def _note(self, chunk: Chunk) -> None:
-        self._file.write(write_chunk(chunk))
-        self._file.flush()
+        self._write(write_chunk(chunk))
+
+    def _write(self, text: str) -> None:
+        """Raises `FileError`, for example if the disk is full."""
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise FileError(f"{self._title}: the recording cannot go on: {reason}") from error
 
 
 def open_record(path: Path) -> TextIO:

@@ -15,11 +15,19 @@ from ..protocol.framing import Frame
 from .base import Medium
 
 
-class Exchange(Struct, frozen=True):
-    """A recorded request (empty where the recording holds none) and what came until the next one."""
+WAITING = 8
+"""Requests back that an answer is still looked for: the vendor's application sends three before it waits."""
 
-    request: bytes
-    answers: tuple[bytes, ...]
+
+class Exchange(Struct):
+    """A recorded request: how its answers begin (empty where that is not known), and the chunks that answered it."""
+
+    heads: tuple[bytes, ...]
+    chunks: list[bytes] = []
+
+    def waits_for(self, data: bytes) -> bool:
+        """Whether `data` begins the answer that has not come yet."""
+        return not self.chunks and bool(self.heads) and data.startswith(self.heads)
 
 
 class Replay:
@@ -34,8 +42,6 @@ class Replay:
         chunks = list(read_capture(path))
         self._path = path
         self._exchanges = _exchanges(chunks)
-        self._known = {exchange.request for exchange in self._exchanges}
-        self._next = 0
         self._frames = deque(_answers(chunks))
         self._answered: set[tuple[bytes, ...]] = set()
         self._ready: deque[bytes] = deque()
@@ -43,6 +49,7 @@ class Replay:
         self._lost = False
 
     async def read(self) -> bytes:
+        await asyncio.sleep(0)  # an answer that is there at once must not keep others from running
         while not self._ready:
             if self._lost:
                 raise LinkLost(f"replay:{self._path}: the recording ends here")
@@ -54,8 +61,8 @@ class Replay:
         if self._lost:
             raise LinkLost(f"replay:{self._path}: the recording ends here")
         for request in _requests(data):
-            if request in self._known:
-                self._play(request)
+            if request in self._exchanges:
+                self._play(self._exchanges[request])
             else:
                 self._answer(_answers_to(request))
         self._wake.set()
@@ -67,14 +74,12 @@ class Replay:
         self._lost = True
         self._wake.set()
 
-    def _play(self, request: bytes) -> None:
-        """The chunks that followed this request when it occurred next."""
-        for place in range(self._next, len(self._exchanges)):
-            if self._exchanges[place].request == request:
-                self._next = place + 1
-                self._ready += self._exchanges[place].answers
-                return
-        self._lost = True
+    def _play(self, rest: deque[Exchange]) -> None:
+        """The chunks that answered a request when it occurred next."""
+        if rest:
+            self._ready += rest.popleft().chunks
+        else:
+            self._lost = True
 
     def _answer(self, heads: tuple[bytes, ...]) -> None:
         """The next recorded frame that begins with one of the heads."""
@@ -87,19 +92,25 @@ class Replay:
         self._lost = heads in self._answered
 
 
-def _exchanges(chunks: list[Chunk]) -> list[Exchange]:
-    exchanges: list[Exchange] = []
-    request: bytes | None = None
-    answers: list[bytes] = []
+def _exchanges(chunks: list[Chunk]) -> dict[bytes, deque[Exchange]]:
+    """Request → its exchanges, in the order of the recording.
+
+    A chunk belongs to the latest request that still waits for such an answer (of several sent together, to the first),
+    else where the chunk before it belongs.
+    """
+    exchanges: dict[bytes, deque[Exchange]] = {}
+    sent: deque[list[Exchange]] = deque(maxlen=WAITING)
+    current = Exchange(())
     for chunk in chunks:
-        if chunk.direction == "<":
-            answers.append(chunk.data)
-        elif chunk.direction == ">":
-            if request is not None:
-                exchanges.append(Exchange(request, tuple(answers)))
-            request, answers = chunk.data, []
-    if request is not None:
-        exchanges.append(Exchange(request, tuple(answers)))
+        if chunk.direction == ">":
+            requests = _requests(chunk.data)
+            sent.append([Exchange(_answers_to(request)) for request in requests])
+            for request, current in zip(requests, sent[-1], strict=True):
+                exchanges.setdefault(request, deque()).append(current)
+        else:
+            waiting = (exchange for together in reversed(sent) for exchange in together)
+            current = next((exchange for exchange in waiting if exchange.waits_for(chunk.data)), current)
+            current.chunks.append(chunk.data)
     return exchanges
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "NAME",
     "PATIENCE",
     "PAUSE",
+    "SECRETS",
     "SHAPES",
     "STATUS",
     "explain",
@@ -48,6 +49,8 @@ PAUSE = 0.2
 STATUS: tuple[tuple[Request, ...], ...] = ((STATUS_REQUEST,),)
 INFO: tuple[Request, ...] = (VERSIONS_REQUEST, PACK_ID_REQUEST)
 COUNTERS: Request | None = COUNTERS_REQUEST
+SECRETS = (b"\x7e\xa1\x23",)
+"""Password frames."""
 
 
 def to_snapshot(packets: Sequence[Packet], *, time: datetime, battery: str, apart: float = 0.0) -> Snapshot:

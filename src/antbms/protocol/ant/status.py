@@ -80,24 +80,12 @@ STATUS = Layout(
 
 _MINUTES = (("minutes_to_full", "time_to_full"), ("minutes_to_empty", "time_to_empty"))
 
-_RAW = View(
-    "level",
-    "state",
-    "protection",
-    "warning",
-    "discharge_code",
-    "charge_code",
-    "balancer_code",
-    "board_type",
-    "balancing",
-    "uptime",
-    "charge_time",
-    "discharge_time",
-    "cells",
-    "temperatures",
-    "mosfet_temperature",
-    "balancer_temperature",
-)
+# Names as on the wire: see `View`.
+_WORDS = View("level", "state", "protection", "warning")
+_CELLS = View("cells")
+_SENSORS = View("temperatures", "mosfet_temperature", "balancer_temperature")
+_CODES = View("discharge_code", "charge_code", "balancer_code", "board_type", "balancing")
+_TIMES = View("uptime", "discharge_time", "charge_time")
 _SCALED = View(
     "voltage",
     "current",
@@ -106,47 +94,48 @@ _SCALED = View(
     "capacity",
     "remaining",
     "throughput",
-    "charged",
-    "discharged",
     "power",
-    "cell_min",
     "cell_max",
+    "cell_min",
+    "discharged",
+    "charged",
 )
 _DETAILS = View(
-    "chemistry",
     "board_type",
     "drain_source_voltage",
     "discharge_gate_voltage",
     "charge_gate_voltage",
     "comparator",
+    "chemistry",
     "charge_duration",
     "since_charge",
+    *(minutes for minutes, _ in _MINUTES),
     "fast_current",
     "licence_hours",
     "sampling_fault",
     "charger_voltage",
     "charger_current",
     "charger_state",
-    *(minutes for minutes, _ in _MINUTES),
 )
 
 
 def to_snapshot(packet: Packet, *, time: datetime, battery: str) -> Snapshot:
     """The contract of one status answer."""
-    layout, values = packet.layout, packet.values
-    raw = _RAW.raw(layout, values)
-    level, state_code, protection, warning, discharge_code, charge_code, balancer_code = raw[:7]
-    board_type, balancing_word, uptime, charge_time, discharge_time, cells, sensors, *inside = raw[7:]
-    voltage, current, soc, soh, capacity, remaining, throughput, charged, discharged, power, low, high = _SCALED.scaled(
-        layout, values
+    layout, data = packet.layout, packet.data
+    level, state_code, protection, warning = _WORDS.raw(layout, data)
+    discharge_code, charge_code, balancer_code, board_type, balancing_word = _CODES.raw(layout, data)
+    uptime, discharge_time, charge_time = _TIMES.raw(layout, data)
+    voltage, current, soc, soh, capacity, remaining, throughput, power, high, low, discharged, charged = _SCALED.scaled(
+        layout, data
     )
     current += 0.0  # 0 / -10 is -0.0
     balancing = _balanced_cells(board_type, balancing_word)
-    state = words.STATES.get(state_code) or name_of(state_code, words.STATES)
-    cell_voltages = [(cell & CELL_MASK) / 1000 for cell in cells]
-    good_cells, lowest, highest, spread, cell_doubts = examine_cells(cell_voltages)
-    good_voltage, good_power, power_doubts = examine_power(voltage, current, cell_voltages)
-    good_soc, temperatures, other_doubts = examine_rest(current, soc, _temperatures((*sensors, *inside)), state)
+    state = name_of(state_code, words.STATES)
+    cells = [(cell & CELL_MASK) / 1000 for cell in _CELLS.raw(layout, data)]
+    good_cells, lowest, highest, spread, cell_doubts = examine_cells(cells)
+    good_voltage, good_power, power_doubts = examine_power(voltage, current, cells)
+    temperatures = _temperatures(_SENSORS.raw(layout, data))
+    good_soc, temperatures, other_doubts = examine_rest(current, soc, temperatures, state)
     doubts = cell_doubts + power_doubts + other_doubts + compare((power, low, high), good_power, lowest, highest)
     protections, protection_flags = words.PROTECTION.split(protection)
     warnings, warning_flags = words.WARNING.split(warning)
@@ -245,7 +234,7 @@ def _sensor_names(count: int) -> tuple[str, ...]:
 
 
 def _details(packet: Packet, board_type: int, balancing_word: int) -> dict[str, Any]:
-    details = _DETAILS.named(packet.layout, packet.values)
+    details = _DETAILS.named(packet.layout, packet.data)
     details["chemistry"] = name_of(details["chemistry"], words.CHEMISTRIES)
     if _MINUTES[0][0] in details:
         for minutes, seconds in _MINUTES:

@@ -18,6 +18,7 @@ __all__ = [
     "NAME",
     "PATIENCE",
     "PAUSE",
+    "SECRETS",
     "SHAPES",
     "STATUS",
     "explain",
@@ -38,6 +39,8 @@ PAUSE = 0.05
 STATUS: tuple[tuple[Request, ...], ...] = ((BLUETOOTH_STATUS, WIRE_STATUS),)
 INFO: tuple[Request, ...] = ()
 COUNTERS: Request | None = None
+SECRETS = tuple(bytes((0xA5, 0xA5, address)) for address in (*range(0xF1, 0xF5), *range(102, 106)))
+"""The four parts of the password, and the registers that hold it."""
 
 
 def to_snapshot(packets: Sequence[Packet], *, time: datetime, battery: str, apart: float = 0.0) -> Snapshot:

@@ -54,37 +54,28 @@ STATUS = Layout(
 )
 
 
-_RAW = View(
-    "uptime",
-    "cells",
-    "cell_count",
-    "charge_code",
-    "discharge_code",
-    "balancer_code",
-    "balancing",
-    "temperatures",
-    "mosfet_temperature",
-    "balancer_temperature",
-)
-_SCALED = View("voltage", "current", "soc", "capacity", "remaining", "throughput", "power", "cell_min", "cell_max")
+# Names as on the wire: see `View`.
+_CELLS = View("cells")
+_SENSORS = View("mosfet_temperature", "balancer_temperature", "temperatures")
+_CODES = View("uptime", "charge_code", "discharge_code", "balancer_code", "cell_count", "balancing")
+_SCALED = View("voltage", "current", "soc", "capacity", "remaining", "throughput", "power", "cell_max", "cell_min")
 _DETAILS = View(
-    "discharge_gate_voltage", "charge_gate_voltage", "comparator", "tire_length", "wheel_pulses", "relay", "log_word"
+    "tire_length", "wheel_pulses", "relay", "discharge_gate_voltage", "charge_gate_voltage", "comparator", "log_word"
 )
 
 
 def to_snapshot(packet: Packet, *, time: datetime, battery: str) -> Snapshot:
     """The contract of one status answer."""
-    layout, values = packet.layout, packet.values
-    uptime, cells, cell_count, charge_code, discharge_code, balancer_code, balancing, sensors, mosfet, balancer = (
-        _RAW.raw(layout, values)
-    )
-    voltage, current, soc, capacity, remaining, throughput, power, low, high = _SCALED.scaled(layout, values)
+    layout, data = packet.layout, packet.data
+    uptime, charge_code, discharge_code, balancer_code, cell_count, balancing = _CODES.raw(layout, data)
+    voltage, current, soc, capacity, remaining, throughput, power, high, low = _SCALED.scaled(layout, data)
     current += 0.0  # 0 / -10 is -0.0
-    cell_voltages = [cell / 1000 for cell in cells[:cell_count]]
+    cells = [cell / 1000 for cell in _CELLS.raw(layout, data)[:cell_count]]
+    mosfet, balancer, *sensors = _SENSORS.raw(layout, data)
     temperatures = {f"t{number}": _sensor(raw) for number, raw in enumerate(sensors, 1)}
     temperatures |= {"mosfet": _sensor(mosfet), "balancer": _sensor(balancer)}
-    good_cells, lowest, highest, spread, cell_doubts = examine_cells(cell_voltages)
-    good_voltage, good_power, power_doubts = examine_power(voltage, current, cell_voltages)
+    good_cells, lowest, highest, spread, cell_doubts = examine_cells(cells)
+    good_voltage, good_power, power_doubts = examine_power(voltage, current, cells)
     good_soc, temperatures, other_doubts = examine_rest(current, soc, temperatures)
     return Snapshot(
         time=time,
@@ -110,7 +101,7 @@ def to_snapshot(packet: Packet, *, time: datetime, battery: str) -> Snapshot:
             "balance": words.BALANCE_SWITCH[balancer_code],
         },
         alarms=words.alarms(charge_code, discharge_code),
-        details=_DETAILS.named(layout, values),
+        details=_DETAILS.named(layout, data),
         doubts=cell_doubts + power_doubts + other_doubts + compare((power, low, high), good_power, lowest, highest),
     )
 
@@ -133,6 +124,8 @@ def from_snapshot(snapshot: Snapshot) -> Fields:
         "balancer_code": switches["balance"].code,
         "cell_max_input": cells.index(highest) + 1 if cells else 0,
         "cell_min_input": cells.index(lowest) + 1 if cells else 0,
+        "cell_max": highest / 1000,
+        "cell_min": lowest / 1000,
         "cell_average": sum(cells) / len(cells) / 1000 if cells else 0.0,
         "cell_count": len(cells),
         "balancing": sum(1 << number - 1 for number in snapshot.balancing),

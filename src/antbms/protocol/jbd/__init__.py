@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...model import DeviceInfo, Snapshot
 from ..packet import Packet, Request
 from . import status
-from .frame import NAME, SHAPES
+from .frame import MODULE_HEAD, NAME, SHAPES
 from .messages import (
     BASIC_REQUEST,
     CELLS_REQUEST,
@@ -28,6 +28,7 @@ __all__ = [
     "NAME",
     "PATIENCE",
     "PAUSE",
+    "SECRETS",
     "SHAPES",
     "STATUS",
     "explain",
@@ -47,6 +48,8 @@ PAUSE = 0.065
 STATUS: tuple[tuple[Request, ...], ...] = ((BASIC_REQUEST,), (CELLS_REQUEST,))
 INFO: tuple[Request, ...] = (MODEL_REQUEST,)
 COUNTERS: Request | None = COUNTERS_REQUEST
+SECRETS = (b"\xdd\x5a\x06", b"\xdd\x5a\x07", b"\xdd\x5a\x09", MODULE_HEAD)
+"""Passwords of the board, and everything that its Bluetooth module is asked."""
 
 to_snapshot = status.to_snapshot
 

@@ -55,19 +55,15 @@ BASIC = Layout(
 )
 CELLS = Layout(">", (Row(0, "H", "cells", 1000, "V", count=REST),))
 
-_SMALL = ("current", "remaining", "capacity", "full_capacity")
+_SMALL = ("current", "remaining", "capacity", "full_capacity", "remaining_again")
 """Quantities whose unit grows tenfold with LARGE_UNITS."""
 
 
-_RAW = View(
-    "cycles",
-    "balancing_low",
-    "balancing_high",
-    "protection",
-    "mosfets",
-    "temperatures",
-)
-_SCALED = View("voltage", "current", "soc", "capacity", "remaining")
+# Names as on the wire: see `View`.
+_WORDS = View("cycles", "balancing_low", "balancing_high", "protection", "mosfets")
+_TEMPERATURES = View("temperatures")
+_CELLS = View("cells")
+_SCALED = View("voltage", "current", "remaining", "capacity", "soc")
 _WARNING = View("warning")
 _DETAILS = View("humidity", "full_capacity", "balance_current")
 
@@ -78,7 +74,8 @@ def to_snapshot(packets: Sequence[Packet], *, time: datetime, battery: str, apar
     `apart` is the time in s between the two.
     """
     by_name = {packet.message: packet for packet in packets}
-    cells = [raw / 1000 for raw in by_name["cells"].values] if "cells" in by_name else []
+    voltages = by_name.get("cells")
+    cells = [raw / 1000 for raw in _CELLS.raw(voltages.layout, voltages.data)] if voltages else []
     known = _basic(by_name["status"], cells, compare_sum=apart <= TOGETHER) if "status" in by_name else {}
     good_cells, lowest, highest, spread, doubts = examine_cells(cells)
     return Snapshot(
@@ -137,11 +134,12 @@ def production_date(raw: int) -> date | None:
 
 def _basic(packet: Packet, cells: list[float], *, compare_sum: bool) -> dict[str, Any]:
     """The fields of `Snapshot` that a 03 answer holds."""
-    layout, values = packet.layout, packet.values
-    cycles, balancing_low, balancing_high, protection, mosfets, temperatures = _RAW.raw(layout, values)
-    voltage, current, soc, capacity, remaining = _SCALED.scaled(layout, values)
-    details = _DETAILS.named(layout, values)
-    (warning,) = _WARNING.raw(layout, values) or (0,)
+    layout, data = packet.layout, packet.data
+    cycles, balancing_low, balancing_high, protection, mosfets = _WORDS.raw(layout, data)
+    voltage, current, remaining, capacity, soc = _SCALED.scaled(layout, data)
+    temperatures = _TEMPERATURES.raw(layout, data)
+    details = _DETAILS.named(layout, data)
+    (warning,) = _WARNING.raw(layout, data) or (0,)
     if mosfets & words.LARGE_UNITS:
         current, capacity, remaining = (round(value * 10, 1) for value in (current, capacity, remaining))
         details |= {name: round(details[name] * 10, 1) for name in _SMALL if name in details}

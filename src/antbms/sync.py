@@ -1,0 +1,115 @@
+"""The same API for scripts and notebooks, without `await`: one background loop serves them all.
+
+    from antbms import sync
+
+    with sync.open("COM5") as battery:
+        print(battery.read().soc)
+
+Batteries that a script forgets to close are closed when Python ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from . import battery as asynchronous
+from .link import LinkStats
+from .model import DeviceInfo, Snapshot
+from .timing import DEFAULT, Timing
+
+T = TypeVar("T")
+
+_open: set[AbstractAsyncContextManager[asynchronous.Battery]] = set()
+
+
+class Battery:
+    """One open battery; see `antbms.Battery`, whose methods these are. May be used from any thread."""
+
+    def __init__(self, battery: asynchronous.Battery) -> None:
+        self._battery = battery
+
+    @property
+    def name(self) -> str:
+        """What the battery is called in records and messages: its address."""
+        return self._battery.name
+
+    @property
+    def protocol(self) -> str:
+        """`ant`, `ant-legacy` or `jbd`."""
+        return self._battery.protocol
+
+    @property
+    def stats(self) -> LinkStats:
+        """What crossed the link since it was opened."""
+        return self._battery.stats
+
+    def read(self) -> Snapshot:
+        """The state of the battery now."""
+        return _wait(self._battery.read())
+
+    def info(self) -> DeviceInfo:
+        """Who the device is."""
+        return _wait(self._battery.info())
+
+    def counters(self) -> dict[str, int]:
+        """How often each protection has acted."""
+        return _wait(self._battery.counters())
+
+
+@contextmanager
+def open(
+    address: str,
+    *,
+    protocol: str | None = None,
+    options: Mapping[str, str] | None = None,
+    timing: Timing = DEFAULT,
+    record: Path | None = None,
+    on_note: Callable[[str], None] | None = None,
+) -> Iterator[Battery]:
+    """Open a battery, and close it at the end of the block; see `antbms.open`."""
+    manager = asynchronous.open_battery(
+        address, protocol=protocol, options=options, timing=timing, record=record, on_note=on_note
+    )
+    battery = _wait(manager.__aenter__())
+    _open.add(manager)
+    try:
+        yield Battery(battery)
+    finally:
+        _close(manager)
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The background loop, started when it is first needed."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="antbms", daemon=True).start()
+    atexit.register(_close_all)
+    return loop
+
+
+def _wait(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which runs on the background loop. Ctrl-C cancels it."""
+    future = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def _close(manager: AbstractAsyncContextManager[asynchronous.Battery]) -> None:
+    if manager in _open:
+        _open.discard(manager)
+        _wait(manager.__aexit__(None, None, None))
+
+
+def _close_all() -> None:
+    for manager in list(_open):
+        _close(manager)

@@ -1,0 +1,72 @@
+"""An event loop whose clock jumps: waiting takes no time, so the real durations can be tested.
+
+For what lies in this process alone. Where nothing is left to wait for, `run` raises instead of standing still.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from antbms.timing import Timing
+
+T = TypeVar("T")
+
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+LONGEST = 3600.0
+"""s of virtual time after which a test is taken to hang."""
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._clock = Clock()
+        super().__init__(self._clock)
+
+    def time(self) -> float:
+        return self._clock.now
+
+
+class Clock(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+    """Where a loop sleeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 100.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None:
+            raise RuntimeError("all tasks wait, and nothing will ever wake them")
+        if events := super().select(0):
+            return events
+        self.now += timeout
+        if self.now > LONGEST:
+            raise RuntimeError(f"still running after {LONGEST:.0f} s of virtual time")
+        return []
+
+
+def now() -> float:
+    """s on the clock of the running loop."""
+    return asyncio.get_running_loop().time()
+
+
+def wall_clock() -> datetime:
+    return BEGINNING + timedelta(seconds=now())
+
+
+def timing(**changes: Any) -> Timing:
+    """The real durations on the loop's clock."""
+    return Timing(now=wall_clock, monotonic=now, **changes)
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """As `asyncio.run`; besides, no task may be left at the end."""
+
+    async def main() -> T:
+        result = await coroutine
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, left
+        return result
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main())

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         OpenError,
         Refused,
         UsageError,
+        WrongPassword,
     )
     from .model import QUANTITIES, Alarm, DeviceInfo, Doubt, Flag, Quantity, Snapshot, SwitchState
     from .timing import Timing
@@ -46,6 +47,7 @@ _HOMES = {
             "OpenError",
             "Refused",
             "UsageError",
+            "WrongPassword",
         ),
         "errors",
     ),
@@ -75,6 +77,7 @@ __all__ = [
     "SwitchState",
     "Timing",
     "UsageError",
+    "WrongPassword",
     "__version__",
     "open",
 ]

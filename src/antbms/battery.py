@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -101,6 +102,16 @@ class Battery:
             answer = await self._ask((request,))
         return answer.packet.fields
 
+    async def login(self, password: str, level: int | None = None) -> None:
+        """Give a password, once. level: the permission level to ask for (ant; by default what fits the password).
+
+        Raises `WrongPassword`, `Refused`, `NoAnswer`, `LinkLost`, `UsageError`.
+        """
+        pipe, patience = self._link.pipe, self._timing.answer or self._spoken.PATIENCE
+        exchange = self._spoken.login(password, level, pipe.address, pipe.medium)
+        async with self._lock:
+            await self._link.login(exchange, patience=patience, unpack=self._spoken.unpack)
+
     async def _first_status(self, alternatives: tuple[Request, ...]) -> Answer:
         """The first status answer: that of detection, if it is fresh and new; else it is asked for."""
         is_new, self._is_new = self._is_new, False
@@ -144,7 +155,7 @@ class Battery:
         return answer
 
     def _usable(self, answer: Answer) -> Answer | None:
-        """The answer, unless it is a refusal or too short."""
+        """The answer, unless it is a refusal, or too short."""
         return answer if answer.packet.whole and not self._spoken.failure(answer.packet) else None
 
     def _answer(self, reply: Reply) -> Answer:
@@ -160,27 +171,43 @@ async def open_battery(
     timing: Timing = DEFAULT,
     record: Path | None = None,
     on_note: Callable[[str], None] | None = None,
+    password: str | None = None,
 ) -> AsyncIterator[Battery]:
     """Open a battery, and close it at the end of the block.
 
     address: a COM port, device file or URL (`docs/addresses.md`). protocol: `ant`, `ant-legacy` or `jbd`; found by
     itself if None. options: of the address, as after its `?`. record: a new file for everything that crosses the
-    link. on_note: told in words what may interest a human, for example which protocol was found.
+    link. on_note: told in words what may interest a human, for example which protocol was found. password: of the
+    battery; by default that of the environment variable which the option `password_env` names, if there is one.
 
-    Raises `UsageError`, `OpenError`, `FileError`, and, while the protocol is being found, `NoAnswer`, `LinkLost`.
+    Raises `UsageError`, `OpenError`, `FileError`, and, while the protocol is being found or the password given,
+    `NoAnswer`, `LinkLost`, `Refused`, `WrongPassword`.
     """
     where = parse_address(address, options)
     spoken = dialect(protocol) if protocol is not None else None
+    secret = password if password is not None else _password_in(where.options)
     pipe = await open_pipe(where, timing, spoken.BAUD if spoken else FIRST_BAUD, record)
     try:
         link = Link(pipe, where.text, timing)
         found = None
         if spoken is None:
             change_baud = pipe.medium in (Medium.WIRE, Medium.UNKNOWN) and "baud" not in where.options
-            found = await detect(link, timing, change_baud=change_baud)
+            found = await detect(link, timing, change_baud=change_baud, password=secret)
             spoken = dialect(found.frame.protocol)
             if on_note and pipe.medium is not Medium.MEMORY:
                 on_note(f"{where.text} speaks {spoken.NAME}; --protocol {spoken.NAME} makes the next read quicker")
-        yield Battery(link, spoken, timing, found)
+        battery = Battery(link, spoken, timing, found)
+        if secret is not None and not (found and spoken.NAME == "jbd"):  # detection has unlocked a jbd module itself
+            await battery.login(secret)
+        yield battery
     finally:
         await pipe.close()
+
+
+def _password_in(options: Mapping[str, str]) -> str | None:
+    name = options.get("password_env")
+    if name is None:
+        return None
+    if name not in os.environ:
+        raise UsageError(f"the environment variable {name}, which should hold the battery's password, is not set")
+    return os.environ[name]

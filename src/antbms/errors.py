@@ -9,6 +9,7 @@
     │   ├── LinkLost      it was open and went away
     │   └── NoAnswer      it is open, but no valid answer came
     └── Refused           the battery answered: no
+        └── WrongPassword     … because of the password
 
 Classes differ only where a caller acts differently: wait and reopen (`LinkError`), or tell a human (the rest).
 """
@@ -70,3 +71,7 @@ class Refused(AntbmsError):
     """The battery understood the request and refused it."""
 
     status = 3
+
+
+class WrongPassword(Refused):
+    """The password was given, and is wrong. It is not tried again."""

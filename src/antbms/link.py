@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
 from msgspec import Struct
 
-from .errors import NoAnswer
-from .protocol import MODULES, Dialect, dialect
+from .errors import AntbmsError, NoAnswer, Refused
+from .protocol import MODULES, Dialect, dialect, jbd
 from .protocol.framing import Frame
-from .protocol.packet import Medium, Request
+from .protocol.jbd.login import LOCK_REQUEST
+from .protocol.login import Login
+from .protocol.packet import Medium, Packet, Request
 from .protocol.session import Session
 from .timing import Timing
 from .transport import Pipe
+
+PASSWORD_HINT = ("Next: put it into an environment variable, and name that with -o password_env=NAME.",)
 
 
 class LinkStats(Struct, frozen=True):
@@ -61,11 +66,18 @@ class Link:
         return None if rejected is None else str(rejected)
 
     async def ask(
-        self, requests: tuple[Request, ...], *, patience: float, pause: float = 0.0, late: tuple[Request, ...] = ()
+        self,
+        requests: tuple[Request, ...],
+        *,
+        patience: float,
+        pause: float = 0.0,
+        late: tuple[Request, ...] = (),
+        secret: bool = False,
     ) -> Reply:
         """Send once, and wait `patience` s for the answer. Several requests are alternatives.
 
-        `pause` s are left since the exchange before, if that was another one. Raises `NoAnswer`, `LinkLost`.
+        `pause` s are left since the exchange before, if that was another one. `secret`: the bytes belong in no log.
+        Raises `NoAnswer`, `LinkLost`.
         Cancelled, it leaves nothing behind: the next request first waits for silence.
         """
         if self._unsettled:
@@ -74,7 +86,7 @@ class Link:
             await asyncio.sleep(self._quiet_since + pause - self._timing.monotonic())
         self._unsettled, self._last = True, requests
         self._requests += 1
-        answer = await self._exchange(requests, patience, late)
+        answer = await self._exchange(requests, patience, late, secret)
         if answer is None:
             raise NoAnswer(f"{self.name}: no valid answer to {requests[0].name}")
         self._answers += 1
@@ -82,6 +94,18 @@ class Link:
         self._unsettled = len(requests) > 1
         self._quiet_since = self._timing.monotonic()
         return Reply(*answer, time=self._timing.now(), at=self._quiet_since)
+
+    async def login(self, exchange: Login, *, patience: float, unpack: Callable[[Frame], Packet]) -> None:
+        """Run an exchange that gives a password; each of its requests is sent once. Raises what it raises."""
+        request = next(exchange, None)
+        while request is not None:
+            reply = await self.ask((request,), patience=patience, secret=True)
+            try:
+                request = exchange.send(unpack(reply.frame))
+            except StopIteration:
+                return
+            except AntbmsError as error:
+                raise type(error)(f"{self.name}: {error}", *error.hints) from None
 
     async def drain(self) -> None:
         """Read until nothing has come for a while, so that what comes next is an answer to what is asked next."""
@@ -96,9 +120,9 @@ class Link:
         self._unsettled = False
 
     async def _exchange(
-        self, requests: tuple[Request, ...], patience: float, late: tuple[Request, ...]
+        self, requests: tuple[Request, ...], patience: float, late: tuple[Request, ...], secret: bool
     ) -> tuple[Request, Frame] | None:
-        await self.pipe.write(self._session.send(*requests, late=late))
+        await self.pipe.write(self._session.send(*requests, late=late), secret=secret)
         try:
             async with asyncio.timeout(self._at_most(patience)):
                 while True:
@@ -121,11 +145,35 @@ class Link:
         return True
 
 
-async def detect(link: Link, timing: Timing, *, change_baud: bool) -> Reply:
+async def detect(link: Link, timing: Timing, *, change_baud: bool, password: str | None = None) -> Reply:
     """The answer to the first probe that is answered; its protocol is that of the device. Only reads.
 
-    Raises `NoAnswer` if none answers in two rounds, `LinkLost`.
+    A `jbd` Bluetooth module that is locked answers no probe; it is unlocked with the password.
+    Raises `NoAnswer` if none answers in two rounds, `LinkLost`, and for a locked module `Refused`, `WrongPassword`.
     """
+    try:
+        return await _search(link, timing, change_baud=change_baud)
+    except NoAnswer:
+        if link.pipe.medium is not Medium.BLUETOOTH or not await _is_locked(link, timing):
+            raise
+    if password is None:
+        raise Refused(f"{link.name}: the battery's Bluetooth module wants its password", *PASSWORD_HINT)
+    exchange = jbd.login(password, None, link.pipe.address, link.pipe.medium)
+    await link.login(exchange, patience=timing.probe_second, unpack=jbd.unpack)
+    return await link.ask(jbd.STATUS[0], patience=timing.probe_second, pause=jbd.PAUSE)
+
+
+async def _is_locked(link: Link, timing: Timing) -> bool:
+    """Whether there is a `jbd` Bluetooth module that wants a password."""
+    try:
+        await link.ask((LOCK_REQUEST,), patience=timing.probe_first, secret=True)
+    except NoAnswer:
+        return False
+    return True
+
+
+async def _search(link: Link, timing: Timing, *, change_baud: bool) -> Reply:
+    """Ask for the status in every protocol, twice."""
     start = timing.monotonic()
     probes = {name: _alternatives(dialect(name), link.pipe.medium) for name in MODULES}
     every = tuple(request for requests in probes.values() for request in requests)

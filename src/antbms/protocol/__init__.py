@@ -10,7 +10,8 @@ from typing import Protocol, cast
 from ..errors import UsageError
 from ..model import DeviceInfo, Snapshot
 from .framing import Frame, Framer, Shape, whole_frame
-from .packet import Explained, Packet, Request
+from .login import Login
+from .packet import Explained, Medium, Packet, Request
 
 MODULES = {"ant": "ant", "ant-legacy": "ant_legacy", "jbd": "jbd"}
 """Protocol → module, in the order of detection: a 2021 board may answer `ant-legacy` as well, with less to say."""
@@ -35,6 +36,11 @@ class Dialect(Protocol):
     """The request for the protection counters; None where the protocol has none."""
     SECRETS: tuple[bytes, ...]
     """How requests begin that hold a password, or whose answers help to guess one."""
+
+    def login(
+        self, password: str, level: int | None = None, address: str | None = None, medium: Medium | None = None
+    ) -> Login:
+        """Give a password over `medium`; see `protocol.login`. `address` is the device's own Bluetooth address."""
 
     def unpack(self, frame: Frame) -> Packet:
         """Take a frame apart."""

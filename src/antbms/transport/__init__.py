@@ -38,6 +38,10 @@ async def _open(address: Address, timing: Timing, baud: int) -> Pipe:
             from .replay import Replay
 
             return Replay(Path(address.target))
+        case "rfcomm":
+            from .rfcomm import open_rfcomm
+
+            return await open_rfcomm(address, timing)
         case _:
             from .serial import open_serial
 

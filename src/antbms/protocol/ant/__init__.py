@@ -9,6 +9,7 @@ from ...model import DeviceInfo, Snapshot
 from ..packet import Packet, Request
 from . import status
 from .frame import NAME, SHAPES
+from .login import login
 from .messages import (
     COUNTERS_REQUEST,
     PACK_ID_REQUEST,
@@ -35,6 +36,7 @@ __all__ = [
     "explain",
     "failure",
     "from_snapshot",
+    "login",
     "pack",
     "to_info",
     "to_snapshot",

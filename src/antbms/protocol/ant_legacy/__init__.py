@@ -9,6 +9,7 @@ from ...model import DeviceInfo, Snapshot
 from ..packet import Packet, Request
 from . import status
 from .frame import NAME, SHAPES
+from .login import login
 from .messages import BLUETOOTH_STATUS, WIRE_STATUS, explain, failure, pack, refusal, status_answer, unpack
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "explain",
     "failure",
     "from_snapshot",
+    "login",
     "pack",
     "refusal",
     "to_info",

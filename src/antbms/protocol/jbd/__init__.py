@@ -8,6 +8,7 @@ from ...model import DeviceInfo, Snapshot
 from ..packet import Packet, Request
 from . import status
 from .frame import MODULE_HEAD, NAME, SHAPES
+from .login import login
 from .messages import (
     BASIC_REQUEST,
     CELLS_REQUEST,
@@ -34,6 +35,7 @@ __all__ = [
     "explain",
     "failure",
     "from_snapshot",
+    "login",
     "pack",
     "to_info",
     "to_snapshot",

@@ -85,7 +85,8 @@ def compare(rounds: int) -> None:
         peer = statistics.median(run[key] for run in theirs)
         ratio = peer / own
         print(f"{theirs[0]['who'] + ', ' + what:<48}{peer:8.1f} µs{ratio:8.1f} times ours")
-    print(f"target: at least {TARGET:g} times as fast as what the peer offers: {'met' if ratio >= TARGET else 'MISSED'}")
+    verdict = "met" if ratio >= TARGET else "MISSED"
+    print(f"target: at least {TARGET:g} times as fast as what the peer offers: {verdict}")
 
 
 def main() -> None:

@@ -46,10 +46,12 @@ class Line(NamedTuple):
 
 
 def lines() -> list[Line]:
+    from antbms.protocol import jbd
+
     basic, cells = answers("jbd/4s-100ah.txt")
     return [
         Line("ant", 19200, 10, {0x01: answers(STATUS_14S)[0]}, 0.0),
-        Line("jbd", 9600, 7, {0x03: basic, 0x04: cells}, 0.0),
+        Line("jbd", 9600, 7, {0x03: basic, 0x04: cells}, jbd.PAUSE),
     ]
 
 

@@ -1,4 +1,5 @@
-"""The documents tell the truth: every `antbms` command in them runs, every link leads somewhere.
+"""The documents tell the truth: every `antbms` command and every Python example in them runs, every link
+leads somewhere.
 
 Commands are read from ```console and ```sh blocks, and run page by page in an empty folder, in their order, so that
 a later one may use a file that an earlier one wrote. A comment in the line above a block says what differs:
@@ -100,6 +101,16 @@ def test_every_command_is_documented() -> None:
     text = "\n".join(page.read_text("utf-8") for page in PAGES)
     missing = [name for name in main.list_commands(click.Context(main)) if f"antbms {name}" not in text]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_examples_run(page: Path, tmp_path: Path) -> None:
+    """Each in a process of its own, as a reader would try it; what an example prints on stderr is a mistake in it."""
+    for example in re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, ""), f"{page.name}:\n{example}\n{done.stderr}"
 
 
 def anchors(page: Path) -> set[str]:

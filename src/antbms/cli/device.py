@@ -1,0 +1,119 @@
+"""What all commands that speak to a battery share: their arguments, opening it, and a sign of life while waiting."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ..errors import FileError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from ..battery import Battery
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PROTOCOLS = ("ant", "ant-legacy", "jbd")
+"""As in `protocol.MODULES`, which is not imported for a help text; a test compares the two."""
+PATIENCE = 1.0
+"""s after which a terminal shows that we wait."""
+
+
+def key_values(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    """`-o key=value` … as a dict."""
+    if wrong := [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]:
+        raise click.BadParameter(f"{wrong[0]!r} is not of the form key=value.", ctx, param)
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+options_option = click.option(
+    "-o",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=key_values,
+    help="An option of the address, such as baud=9600. May be repeated.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One line of JSON a record.")
+protocol_option = click.option("--protocol", type=click.Choice(PROTOCOLS), help="What to speak, if you know it.")
+record_option = click.option(
+    "--record", type=click.Path(path_type=Path), metavar="FILE", help="Write all traffic to this new file as well."
+)
+
+
+def device_arguments(function: F) -> F:
+    """`DEVICE`, `--protocol` and `-o`, which come as keywords `device`, `protocol`, `options`."""
+    return click.argument("device")(protocol_option(options_option(function)))
+
+
+def check_new(path: Path | None, remedy: str = "Choose another name, or remove the file.") -> None:
+    """Raise `FileError` if the file is there: before a port is opened, which may take long."""
+    if path is not None and path.exists():
+        raise FileError(f"{path}: this file exists already", remedy)
+
+
+class Waiting:
+    """A line on standard error, shown when something takes longer than a moment, and only to a person."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._shown = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Waiting:
+        if sys.stderr.isatty():
+            import asyncio
+
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._show)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Nobody waits any longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._clear()
+
+    def note(self, text: str) -> None:
+        """A remark in a line of its own."""
+        self._clear()
+        click.echo(f"antbms: {text}", err=True)
+
+    def _show(self) -> None:
+        self._shown = True
+        click.echo(self._text, nl=False, err=True)
+
+    def _clear(self) -> None:
+        if self._shown:
+            click.echo(f"\r{' ' * len(self._text)}\r", nl=False, err=True)
+        self._shown = False
+
+
+@asynccontextmanager
+async def opened(
+    device: str,
+    *,
+    protocol: str | None,
+    options: Mapping[str, str],
+    record: Path | None = None,
+    until_open: bool = False,
+) -> AsyncIterator[Battery]:
+    """An open battery. Remarks go to standard error, as does a line while we wait (`until_open`: only until then)."""
+    import antbms
+
+    with Waiting(f"{device}: waiting for an answer (Ctrl-C ends it)") as waiting:
+        async with antbms.open(
+            device, protocol=protocol, options=options, record=record, on_note=waiting.note
+        ) as battery:
+            if until_open:
+                waiting.end()
+            yield battery

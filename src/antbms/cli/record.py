@@ -1,0 +1,113 @@
+"""`antbms record`: read again and again, and keep all that crosses the link."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from msgspec import Struct
+
+from ..errors import NoAnswer
+from .device import check_new, device_arguments, opened
+
+EPILOG = """\b
+Examples:
+  antbms record sim: out.cap --count 3
+  antbms record COM5 out.cap --duration 60
+  antbms record /dev/ttyUSB0 out.cap           until Ctrl-C
+  antbms decode out.cap                        look at it
+  antbms read replay:out.cap                   read it like a battery
+
+A reading that gets no answer is noted and the recording goes on: what came instead is worth keeping. The exit status
+is 0 if there was at least one reading, 1 if there was none or the link was lost, and 130 after Ctrl-C; the file is
+complete in every case.
+"""
+_AGAIN = "\r"
+"""Begins the line of progress anew; what follows is never shorter."""
+
+
+class Tally(Struct):
+    """What a recording has so far."""
+
+    readings: int = 0
+    failed: int = 0
+
+    def __str__(self) -> str:
+        readings = f"{self.readings} reading{'' if self.readings == 1 else 's'}"
+        return f"{readings}, {self.failed} without an answer" if self.failed else readings
+
+
+@click.command(epilog=EPILOG)
+@device_arguments
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--duration", type=click.FloatRange(min=0), metavar="S", help="Stop after this many seconds.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many readings.")
+@click.option(
+    "--every", type=click.FloatRange(min=0), default=1.0, metavar="S", help="Seconds from one reading to the next (1)."
+)
+@click.option("--force", is_flag=True, help="Overwrite FILE if it exists.")
+def command(
+    device: str,
+    protocol: str | None,
+    options: dict[str, str],
+    file: Path,
+    duration: float | None,
+    count: int | None,
+    every: float,
+    force: bool,
+) -> None:
+    """Write the traffic with a battery to a file, reading it every second.
+
+    The file is text, one line a chunk; `antbms decode` explains it. It holds the battery's name and serial number,
+    where the battery tells them, and never a password.
+    """
+    from .run import run
+
+    if force and file.is_file():
+        file.unlink()
+    check_new(file, "Choose another name, or overwrite it with --force.")
+    tally = Tally()
+    try:
+        run(_record(tally, device, protocol, options, file, duration, count, every))
+    finally:
+        if file.exists():
+            click.echo(f"{_AGAIN if sys.stderr.isatty() else ''}antbms: {file}: {tally}", err=True)
+
+
+async def _record(
+    tally: Tally,
+    device: str,
+    protocol: str | None,
+    options: Mapping[str, str],
+    file: Path,
+    duration: float | None,
+    count: int | None,
+    every: float,
+) -> None:
+    """Poll until `duration` or `count` is reached. A reading that is due late is not made up for."""
+    end = time.monotonic() + duration if duration is not None else float("inf")
+    last: NoAnswer | None = None
+    async with opened(device, protocol=protocol, options=options, record=file, until_open=True) as battery:
+        while True:
+            due = time.monotonic() + every
+            try:
+                await battery.read()
+                tally.readings += 1
+            except NoAnswer as error:
+                tally.failed += 1
+                last = error
+            _progress(tally)
+            if (count and tally.readings + tally.failed >= count) or min(due, end) >= end:
+                break
+            await asyncio.sleep(due - time.monotonic())
+    if last and not tally.readings:
+        raise last
+
+
+def _progress(tally: Tally) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"{_AGAIN}{tally} ", nl=False, err=True)

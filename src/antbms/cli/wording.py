@@ -1,0 +1,72 @@
+"""Values in words, for people: as many digits as the catalogue says, seconds as days and hours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from ..model import QUANTITIES, Doubt, Quantity
+
+NONE = "–"
+"""What stands for a value that is not known."""
+FEW = 4
+"""Doubted values of one quantity that are printed; the picture and the JSON have all."""
+
+_SPANS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def number(row: Quantity, value: Any) -> str:
+    """The value alone. Currents and powers bear their sign, for it tells which way the energy goes."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool) or not isinstance(value, float | int) or row.digits is None:
+        return str(value)
+    sign = "+" if row.name in ("current", "power") and value > 0 else ""
+    return f"{sign}{value:.{row.digits}f}"
+
+
+def amount(row: Quantity, value: Any) -> tuple[str, str]:
+    """Number and unit; a long time as a number of its largest unit, and the rest."""
+    if row.unit == "s" and isinstance(value, int | float):
+        count, _, rest = duration(value).partition(" ")
+        return count, rest
+    return number(row, value), row.unit if value is not None else ""
+
+
+def phrase(row: Quantity, value: Any) -> str:
+    """Value and unit as one text."""
+    return " ".join(filter(None, amount(row, value)))
+
+
+def duration(seconds: float) -> str:
+    """`1 d 5 h`: the two largest units."""
+    rest, words = int(seconds), list[str]()
+    for size, unit in _SPANS:
+        count, rest = divmod(rest, size)
+        if count or words:
+            words.append(f"{count} {unit}")
+    return " ".join(words[:2]) or "0 s"
+
+
+def clock(moment: datetime) -> str:
+    """Date and time of this place, with its distance from UTC."""
+    local = moment.astimezone()
+    return f"{local:%Y-%m-%d %H:%M:%S} UTC" if not local.utcoffset() else local.isoformat(" ", "seconds")
+
+
+def doubt_texts(doubts: Iterable[Doubt]) -> Iterator[str]:
+    """What is doubted, what came, and why; members of one quantity with one reason share a line."""
+    groups: dict[tuple[str, str], list[Doubt]] = {}
+    for doubt in doubts:
+        groups.setdefault((doubt.quantity.partition(".")[0], doubt.reason), []).append(doubt)
+    for (name, reason), members in groups.items():
+        row = QUANTITIES.get(name, Quantity(name, name))
+        parts = ", ".join(doubt.quantity.partition(".")[2] for doubt in members)
+        came = ", ".join(_reported(row, doubt) for doubt in members[:FEW]) + (" …" if len(members) > FEW else "")
+        yield f"{row.label}{' ' if parts else ''}{parts}: {came} reported; {reason}"
+
+
+def _reported(row: Quantity, doubt: Doubt) -> str:
+    came = doubt.reported
+    return phrase(row, came) if isinstance(came, float | int) else str(came)

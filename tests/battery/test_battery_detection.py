@@ -61,6 +61,8 @@ def test_order_of_probes_and_speeds(medium: Medium) -> None:
         line = Line(silent, medium)
         assert await search(line) <= BOUND
         assert line.steps == 2 * ORDER[medium]
+        if 9600 not in line.steps:
+            assert line.baud == 19200  # as it was opened
 
     run(main())
 

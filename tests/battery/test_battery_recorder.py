@@ -259,7 +259,7 @@ class Full(io.StringIO):
             raise OSError(28, "No space left on device")
 
     def close(self) -> None:
-        full = self.tell() > self.room
+        full = not self.closed and self.tell() > self.room
         super().close()
         if full:
             raise OSError(28, "No space left on device")

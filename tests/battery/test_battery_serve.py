@@ -184,15 +184,18 @@ def test_serve_tells_its_address_and_runs_until_it_is_cancelled(pty: bool) -> No
 
 @posix
 def test_a_client_that_does_not_read_blocks_nobody() -> None:
-    """Answers that nobody takes are lost, as on a wire."""
+    """Answers that nobody takes are lost, as on a wire; nothing is said about it."""
 
     async def main() -> None:
+        troubles: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: troubles.append(context))
         async with serve_pty(make_device("ant")) as address:
             async with raw(address) as send:
                 for _ in range(300):
                     send(REQUESTS["ant"])
                     await asyncio.sleep(0)
             await read(address, "ant")
+        assert not troubles
 
     asyncio.run(main())
 

@@ -128,7 +128,7 @@ def test_long_text_is_read_in_full(tmp_path: Path) -> None:
 def test_missing_and_unreadable(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"none\.cap: no such file"):
         list(read_capture(tmp_path / "none.cap"))
-    with pytest.raises(FileError, match="is a directory|permission denied"):
+    with pytest.raises(FileError, match=r"is a directory|permission denied"):
         list(read_capture(tmp_path))
 
 

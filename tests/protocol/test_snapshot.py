@@ -698,6 +698,12 @@ def test_ant_bits(bit: int) -> None:
         assert got.switches["balance"].on == balances
 
 
+def test_bits_are_explained_in_words() -> None:
+    raw = changed(ANT_8S, protection=1 << 1 | 1 << 49, warning=0)
+    texts = {field.name: field.text for field in dialect("ant").explain(parse(raw), raw)}
+    assert (texts["protection"], texts["warning"]) == ("cell overvoltage, bit 49", "none")
+
+
 def test_ant_unknown_codes() -> None:
     got = snapshot(
         changed(ANT_8S, state=77, charge_code=99, discharge_code=4, balancer_code=200, chemistry=3, board_type=9)
@@ -716,6 +722,13 @@ def test_legacy_codes(code: int) -> None:
         assert got.switches[name].on == (code == 1)
         assert [alarm.code for alarm in got.alarms] == ([] if code in (0, 1, 4, 11, 15) else [f"{name}.{code}"])
         assert not got.flags
+
+
+def test_legacy_balancer_codes() -> None:
+    """1, 2 and 4 are ways of balancing; 0, 3 and 10 say why not; of the rest nobody knows."""
+    states = {code: snapshot(changed(LEGACY_14S, balancer_code=code)).switches["balance"].on for code in range(256)}
+    assert {code for code, on in states.items() if on} == {1, 2, 4}
+    assert {code for code, on in states.items() if on is False} == {0, 3, 10}
 
 
 def test_legacy_unknown_codes() -> None:

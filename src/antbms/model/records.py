@@ -83,7 +83,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, gc=False):
     doubts: tuple[Doubt, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The contract as plain lists, dicts, numbers and strings; `time` ends in milliseconds and `Z`."""
+        """The contract as plain dicts, sequences, numbers and strings; `time` ends in milliseconds and `Z`."""
         record: dict[str, Any] = msgspec.to_builtins(self)
         record["time"] = timestamp(self.time)
         return record

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ..errors import FrameError
 
-Reason = Literal["junk", "length", "checksum", "trailer", "truncated"]
+Reason = Literal["junk", "checksum", "trailer", "truncated"]
 
 LONGEST = 1024
 """Bytes that are looked at for one frame: an ant frame with two full segments has 795."""

@@ -14,6 +14,10 @@ DAY = 3600.0
 """s of the load's cycle: an hour of discharge and charge shows everything within a coffee."""
 START = 0.55
 """Part of the cycle at which a pack begins: it has just begun to discharge."""
+FULL, EMPTY = 0.995, 0.02
+"""State of charge of the fullest and of the emptiest cell that ends a charge and a discharge."""
+IMBALANCE = 0.008
+"""State of charge by which cells differ."""
 OFFSET = 0.0015
 """V by which the inputs of a BMS differ."""
 AMBIENT = 21.0
@@ -39,7 +43,12 @@ class Pack:
         self.personality = personality
         self.capacities = [personality.capacity * spread.gauss(1.0, 0.005) for _ in range(personality.cells)]
         self.resistances = [spread.gauss(0.08, 0.004) / personality.capacity for _ in range(personality.cells)]
-        self.charges = [capacity * min(1.0, max(0.0, soc + spread.gauss(0, 0.008))) for capacity in self.capacities]
+        imbalance = [spread.gauss(0, IMBALANCE) for _ in range(personality.cells)]
+        mean = sum(imbalance) / len(imbalance)
+        self.charges = [
+            capacity * min(1.0, max(0.0, soc + difference - mean))
+            for capacity, difference in zip(self.capacities, imbalance, strict=True)
+        ]
         self.offsets = [spread.gauss(0, OFFSET) for _ in range(personality.cells)]
         self.temperature = AMBIENT + 2.0
         self.clock = 0.0
@@ -51,18 +60,22 @@ class Pack:
 
     @property
     def soc(self) -> float:
-        """0 to 1, of the emptiest cell: it ends the discharge."""
-        return min(charge / capacity for charge, capacity in zip(self.charges, self.capacities, strict=True))
+        """0 to 1, of the whole pack."""
+        return sum(self.charges) / sum(self.capacities)
+
+    def _socs(self) -> list[float]:
+        return [charge / capacity for charge, capacity in zip(self.charges, self.capacities, strict=True)]
 
     @property
     def current(self) -> float:
         """A. A slow swing of load and charger, with the ripple of a household; 0 while a switch blocks it."""
         swing = math.sin(2 * math.pi * (self.clock / DAY + START)) + 0.08 * math.sin(2 * math.pi * self.clock / 47)
         current = self.personality.current * swing
-        blocked = (current > 0 and (not self.charge_on or self.soc >= 0.995)) or (
-            current < 0 and (not self.discharge_on or self.soc <= 0.03)
-        )
-        return 0.0 if blocked else current
+        if current > 0:
+            allowed = self.charge_on and max(self._socs()) < FULL
+        else:
+            allowed = self.discharge_on and min(self._socs()) > EMPTY
+        return current if allowed else 0.0
 
     def voltages(self) -> list[float]:
         """V at the terminals of every cell."""

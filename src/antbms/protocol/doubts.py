@@ -6,6 +6,8 @@ what was reported.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..model import Doubt
 
 CELL_RANGE = (0.5, 5.0)
@@ -29,78 +31,92 @@ Temperatures = dict[str, float | None]
 Doubts = tuple[Doubt, ...]
 
 
-def examine_cells(cells: list[float]) -> tuple[Cells, float | None, float | None, float | None, Doubts]:
-    """The cells (V), those out of range as None; the lowest, the highest, their difference; the doubts."""
-    if not cells:
-        return (), None, None, None, ()
-    low, high = CELL_RANGE
-    ordered = sorted(cells)
-    good: Cells = tuple(cells)
-    doubts: Doubts = ()
-    if ordered[0] < low or ordered[-1] > high:
-        good, doubts = _doubt_cells(cells)
-        ordered = [cell for cell in ordered if low <= cell <= high]
-        if not ordered:
-            return good, None, None, None, doubts
-    lowest, highest = ordered[0], ordered[-1]
-    return good, lowest, highest, round((highest - lowest) * 1000) / 1000, doubts
+class Examined(NamedTuple):
+    """What is left of the reported values, and what is computed from them; fields of `Snapshot`."""
+
+    voltage: float | None
+    power: float | None
+    soc: float | None
+    cells: Cells
+    cell_min: float | None
+    cell_max: float | None
+    cell_spread: float | None
+    temperatures: Temperatures
+    doubts: Doubts
 
 
-def examine_power(
-    voltage: float, current: float, cells: list[float], *, compare_sum: bool = True
-) -> tuple[float | None, float | None, Doubts]:
-    """Voltage (V) and power (W), both None if the cells do not add up to the voltage; the doubts.
+def examine(
+    cells: list[float],
+    voltage: float | None = None,
+    current: float | None = None,
+    soc: float | None = None,
+    temperatures: Temperatures | None = None,
+    state: str | None = None,
+    reported: tuple[float, float, float] | None = None,
+    *,
+    compare_sum: bool = True,
+) -> Examined:
+    """Doubt what cannot be right, and compute power and the extremes of the cells.
 
-    compare_sum: whether cells and voltage were taken at the same moment.
+    V, A (> 0 charges), %, °C. reported: power (W), highest and lowest cell (V) as the device computed them; they serve
+    only to raise doubts. compare_sum: whether cells and voltage were taken at the same moment.
     """
-    power = round(voltage * current, 1) + 0.0
-    if not cells or not compare_sum or abs((total := sum(cells)) - voltage) <= SUM_TOLERANCE * voltage:
-        return voltage, power, ()
-    reason = f"the cells add up to {total:.2f} V"
-    return None, None, (Doubt("voltage", voltage, reason), Doubt("power", power, reason))
-
-
-def examine_rest(
-    current: float, soc: float, temperatures: Temperatures, state: str | None = None
-) -> tuple[float | None, Temperatures, Doubts]:
-    """State of charge (%) and temperatures (°C), those out of range as None; the doubts, also of the state."""
-    coldest, hottest = TEMPERATURE_RANGE
-    bad = [name for name, value in temperatures.items() if value is not None and not coldest <= value <= hottest]
-    if not bad and SOC_RANGE[0] <= soc <= SOC_RANGE[1] and state not in _CONTRARY:
-        return soc, temperatures, ()
-    doubts = [Doubt(f"temperatures.{name}", temperatures[name], "outside -40 to 150 °C") for name in bad]
-    charge: float | None = soc
-    if not SOC_RANGE[0] <= soc <= SOC_RANGE[1]:
+    doubts: list[Doubt] = []
+    good_cells: Cells = tuple(cells)
+    ordered = sorted(cells)
+    if ordered and (ordered[0] < CELL_RANGE[0] or ordered[-1] > CELL_RANGE[1]):
+        good_cells = _doubt_cells(cells, doubts)
+        ordered = [cell for cell in ordered if CELL_RANGE[0] <= cell <= CELL_RANGE[1]]
+    lowest, highest, spread = None, None, None
+    if ordered:
+        lowest, highest = ordered[0], ordered[-1]
+        spread = round((highest - lowest) * 1000) / 1000
+    power = None if voltage is None or current is None else round(voltage * current, 1) + 0.0
+    if reported is not None:
+        _compare(reported, (power, highest, lowest), doubts)
+    if cells and compare_sum and voltage is not None and abs(sum(cells) - voltage) > SUM_TOLERANCE * voltage:
+        reason = f"the cells add up to {sum(cells):.2f} V"
+        doubts += (Doubt("voltage", voltage, reason), Doubt("power", power, reason))
+        voltage = power = None
+    if soc is not None and not SOC_RANGE[0] <= soc <= SOC_RANGE[1]:
         doubts.append(Doubt("soc", soc, "outside 0 to 100 %"))
-        charge = None
-    sign, contrary = _CONTRARY.get(state or "", (0, ""))
-    if current * sign > STATE_CURRENT:
-        doubts.append(Doubt("state", state, f"{current:g} A is {contrary}"))
-    return charge, temperatures | dict.fromkeys(bad), tuple(doubts)
+        soc = None
+    if state in _CONTRARY and current is not None and current * _CONTRARY[state][0] > STATE_CURRENT:
+        doubts.append(Doubt("state", state, f"{current:g} A is {_CONTRARY[state][1]}"))
+    warm = _good_temperatures(temperatures or {}, doubts)
+    return Examined(voltage, power, soc, good_cells, lowest, highest, spread, warm, tuple(doubts))
 
 
-def compare(
-    reported: tuple[float, float, float], power: float | None, lowest: float | None, highest: float | None
-) -> Doubts:
-    """The doubts of what the device computed itself (power in W, lowest and highest cell in V), beside ours."""
-    their_power, their_lowest, their_highest = reported
-    limit, share = POWER_TOLERANCE
-    doubts: Doubts = ()
-    if power is not None and abs(their_power - power) > max(limit, share * abs(power)):
-        doubts += (Doubt("power", their_power + 0.0, f"voltage × current is {power:g} W"),)
-    if lowest is not None and abs(their_lowest - lowest) > EXTREME_TOLERANCE:
-        doubts += (Doubt("cell_min", their_lowest, f"the lowest of the cells is {lowest:g} V"),)
-    if highest is not None and abs(their_highest - highest) > EXTREME_TOLERANCE:
-        doubts += (Doubt("cell_max", their_highest, f"the highest of the cells is {highest:g} V"),)
-    return doubts
-
-
-def _doubt_cells(cells: list[float]) -> tuple[Cells, Doubts]:
+def _doubt_cells(cells: list[float], doubts: list[Doubt]) -> Cells:
     low, high = CELL_RANGE
     good = tuple(cell if low <= cell <= high else None for cell in cells)
-    doubts = (
+    doubts += (
         Doubt(f"cells.{number}", cell, f"outside {low:g} to {high:g} V")
         for number, cell in enumerate(cells, 1)
         if good[number - 1] is None
     )
-    return good, tuple(doubts)
+    return good
+
+
+def _good_temperatures(temperatures: Temperatures, doubts: list[Doubt]) -> Temperatures:
+    low, high = TEMPERATURE_RANGE
+    bad = [name for name, value in temperatures.items() if value is not None and not low <= value <= high]
+    if not bad:
+        return temperatures
+    doubts += (Doubt(f"temperatures.{name}", temperatures[name], f"outside {low:g} to {high:g} °C") for name in bad)
+    return temperatures | dict.fromkeys(bad)
+
+
+def _compare(
+    reported: tuple[float, float, float], computed: tuple[float | None, float | None, float | None], doubts: list[Doubt]
+) -> None:
+    """Doubt what the device computed itself where it is far from what its own measurements give."""
+    their_power, their_highest, their_lowest = reported
+    power, highest, lowest = computed
+    limit, share = POWER_TOLERANCE
+    if power is not None and abs(their_power - power) > max(limit, share * abs(power)):
+        doubts.append(Doubt("power", their_power + 0.0, f"voltage × current is {power:g} W"))
+    if lowest is not None and abs(their_lowest - lowest) > EXTREME_TOLERANCE:
+        doubts.append(Doubt("cell_min", their_lowest, f"the lowest of the cells is {lowest:g} V"))
+    if highest is not None and abs(their_highest - highest) > EXTREME_TOLERANCE:
+        doubts.append(Doubt("cell_max", their_highest, f"the highest of the cells is {highest:g} V"))

@@ -19,10 +19,10 @@ async def open_pipe(address: Address, timing: Timing, baud: int, record: Path | 
     pipe = await _open(address, timing, baud)
     if record is None:
         return pipe
-    from .recorder import Recorder, open_record
+    from .recorder import record_to
 
     try:
-        return Recorder(pipe, open_record(record), timing, address.text)
+        return record_to(record, pipe, timing, address.text)
     except BaseException:
         await pipe.close()
         raise
@@ -38,6 +38,10 @@ async def _open(address: Address, timing: Timing, baud: int) -> Pipe:
             from .replay import Replay
 
             return Replay(Path(address.target))
+        case "ble":
+            from .ble import open_ble
+
+            return await open_ble(address, timing)
         case "rfcomm":
             from .rfcomm import open_rfcomm
 

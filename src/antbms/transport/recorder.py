@@ -80,6 +80,17 @@ class Recorder:
             raise FileError(f"{self._title}: the recording cannot go on: {reason}") from error
 
 
+def record_to(path: Path, pipe: Pipe, timing: Timing, title: str) -> Recorder:
+    """Record a pipe into a new file. Raises `FileError`."""
+    file = open_record(path)
+    try:
+        return Recorder(pipe, file, timing, title)
+    except FileError:
+        with suppress(OSError):
+            file.close()
+        raise
+
+
 def open_record(path: Path) -> TextIO:
     """A new file to record into. Raises `FileError` if it cannot be made, or is there already."""
     try:

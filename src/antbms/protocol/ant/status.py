@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ...model import Alarm, Flag, Snapshot
-from ..doubts import compare, examine_cells, examine_power, examine_rest
+from ..doubts import examine
 from ..layout import Fields, Layout, Row, View
 from ..packet import Packet, bit_numbers, name_of
 from . import words
@@ -131,12 +131,15 @@ def to_snapshot(packet: Packet, *, time: datetime, battery: str) -> Snapshot:
     current += 0.0  # 0 / -10 is -0.0
     balancing = _balanced_cells(board_type, balancing_word)
     state = name_of(state_code, words.STATES)
-    cells = [(cell & CELL_MASK) / 1000 for cell in _CELLS.raw(layout, data)]
-    good_cells, lowest, highest, spread, cell_doubts = examine_cells(cells)
-    good_voltage, good_power, power_doubts = examine_power(voltage, current, cells)
-    temperatures = _temperatures(_SENSORS.raw(layout, data))
-    good_soc, temperatures, other_doubts = examine_rest(current, soc, temperatures, state)
-    doubts = cell_doubts + power_doubts + other_doubts + compare((power, low, high), good_power, lowest, highest)
+    known = examine(
+        [(cell & CELL_MASK) / 1000 for cell in _CELLS.raw(layout, data)],
+        voltage,
+        current,
+        soc,
+        _temperatures(_SENSORS.raw(layout, data)),
+        state,
+        (power, high, low),
+    )
     protections, protection_flags = words.PROTECTION.split(protection)
     warnings, warning_flags = words.WARNING.split(warning)
     return Snapshot(
@@ -144,10 +147,10 @@ def to_snapshot(packet: Packet, *, time: datetime, battery: str) -> Snapshot:
         battery=battery,
         protocol=NAME,
         level=level,
-        voltage=good_voltage,
+        voltage=known.voltage,
         current=current,
-        power=good_power,
-        soc=good_soc,
+        power=known.power,
+        soc=known.soc,
         soh=soh,
         state=state,
         capacity=round(capacity * 1000) / 1000,
@@ -158,12 +161,12 @@ def to_snapshot(packet: Packet, *, time: datetime, battery: str) -> Snapshot:
         uptime=uptime,
         charge_time=charge_time,
         discharge_time=discharge_time,
-        cells=good_cells,
-        cell_min=lowest,
-        cell_max=highest,
-        cell_spread=spread,
+        cells=known.cells,
+        cell_min=known.cell_min,
+        cell_max=known.cell_max,
+        cell_spread=known.cell_spread,
         balancing=balancing,
-        temperatures=temperatures,
+        temperatures=known.temperatures,
         switches={
             "charge": words.CHARGE_SWITCH[charge_code],
             "discharge": words.DISCHARGE_SWITCH[discharge_code],
@@ -172,7 +175,7 @@ def to_snapshot(packet: Packet, *, time: datetime, battery: str) -> Snapshot:
         alarms=protections + warnings,
         flags=protection_flags + warning_flags,
         details=_details(packet, board_type, balancing_word),
-        doubts=doubts,
+        doubts=known.doubts,
     )
 
 

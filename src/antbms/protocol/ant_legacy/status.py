@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ...model import Snapshot
-from ..doubts import compare, examine_cells, examine_power, examine_rest
+from ..doubts import examine
 from ..layout import Fields, Layout, Row, View
 from ..packet import Packet, bit_numbers
 from . import words
@@ -74,27 +74,25 @@ def to_snapshot(packet: Packet, *, time: datetime, battery: str) -> Snapshot:
     mosfet, balancer, *sensors = _SENSORS.raw(layout, data)
     temperatures = {f"t{number}": _sensor(raw) for number, raw in enumerate(sensors, 1)}
     temperatures |= {"mosfet": _sensor(mosfet), "balancer": _sensor(balancer)}
-    good_cells, lowest, highest, spread, cell_doubts = examine_cells(cells)
-    good_voltage, good_power, power_doubts = examine_power(voltage, current, cells)
-    good_soc, temperatures, other_doubts = examine_rest(current, soc, temperatures)
+    known = examine(cells, voltage, current, soc, temperatures, None, (power, high, low))
     return Snapshot(
         time=time,
         battery=battery,
         protocol=NAME,
-        voltage=good_voltage,
+        voltage=known.voltage,
         current=current,
-        power=good_power,
-        soc=good_soc,
+        power=known.power,
+        soc=known.soc,
         capacity=round(capacity, 3) or None,  # 0 on boards that keep it in parameters 31 and 32
         remaining=round(remaining, 3),
         throughput=throughput,
         uptime=uptime,
-        cells=good_cells,
-        cell_min=lowest,
-        cell_max=highest,
-        cell_spread=spread,
+        cells=known.cells,
+        cell_min=known.cell_min,
+        cell_max=known.cell_max,
+        cell_spread=known.cell_spread,
         balancing=bit_numbers(balancing, first=1),
-        temperatures=temperatures,
+        temperatures=known.temperatures,
         switches={
             "charge": words.CHARGE_SWITCH[charge_code],
             "discharge": words.DISCHARGE_SWITCH[discharge_code],
@@ -102,7 +100,7 @@ def to_snapshot(packet: Packet, *, time: datetime, battery: str) -> Snapshot:
         },
         alarms=words.alarms(charge_code, discharge_code),
         details=_DETAILS.named(layout, data),
-        doubts=cell_doubts + power_doubts + other_doubts + compare((power, low, high), good_power, lowest, highest),
+        doubts=known.doubts,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from ...model import Alarm, Flag, Snapshot, SwitchState
-from ..doubts import examine_cells, examine_power, examine_rest
+from ..doubts import examine
 from ..layout import REST, Fields, Layout, Row, View
 from ..packet import Packet, bit_numbers
 from . import words
@@ -76,19 +76,10 @@ def to_snapshot(packets: Sequence[Packet], *, time: datetime, battery: str, apar
     by_name = {packet.message: packet for packet in packets}
     voltages = by_name.get("cells")
     cells = [raw / 1000 for raw in _CELLS.raw(voltages.layout, voltages.data)] if voltages else []
-    known = _basic(by_name["status"], cells, compare_sum=apart <= TOGETHER) if "status" in by_name else {}
-    good_cells, lowest, highest, spread, doubts = examine_cells(cells)
-    return Snapshot(
-        time=time,
-        battery=battery,
-        protocol=NAME,
-        cells=good_cells,
-        cell_min=lowest,
-        cell_max=highest,
-        cell_spread=spread,
-        doubts=doubts + known.pop("doubts", ()),
-        **known,
-    )
+    basic = _basic(by_name["status"]) if "status" in by_name else {}
+    measured = {name: basic.pop(name, None) for name in ("voltage", "soc", "temperatures")}
+    known = examine(cells, current=basic.get("current"), compare_sum=apart <= TOGETHER, **measured)
+    return Snapshot(time=time, battery=battery, protocol=NAME, **basic, **known._asdict())
 
 
 def from_snapshot(snapshot: Snapshot) -> tuple[Fields, Fields]:
@@ -132,8 +123,8 @@ def production_date(raw: int) -> date | None:
         return None
 
 
-def _basic(packet: Packet, cells: list[float], *, compare_sum: bool) -> dict[str, Any]:
-    """The fields of `Snapshot` that a 03 answer holds."""
+def _basic(packet: Packet) -> dict[str, Any]:
+    """The fields of `Snapshot` that a 03 answer holds, not examined yet."""
     layout, data = packet.layout, packet.data
     cycles, balancing_low, balancing_high, protection, mosfets = _WORDS.raw(layout, data)
     voltage, current, remaining, capacity, soc = _SCALED.scaled(layout, data)
@@ -143,22 +134,18 @@ def _basic(packet: Packet, cells: list[float], *, compare_sum: bool) -> dict[str
     if mosfets & words.LARGE_UNITS:
         current, capacity, remaining = (round(value * 10, 1) for value in (current, capacity, remaining))
         details |= {name: round(details[name] * 10, 1) for name in _SMALL if name in details}
-    celsius: dict[str, float | None] = {f"t{n}": (raw - KELVIN) / 10 for n, raw in enumerate(temperatures, 1)}
-    good_voltage, power, power_doubts = examine_power(voltage, current, cells, compare_sum=compare_sum)
-    good_soc, celsius, other_doubts = examine_rest(current, soc, celsius)
     protections, flags = words.PROTECTION.split(protection)
     warnings, _ = words.WARNING.split(warning)
     _, mosfet_flags = words.MOSFETS.split(mosfets & ~(words.CHARGE_BIT | words.DISCHARGE_BIT))
     return {
-        "voltage": good_voltage,
+        "voltage": voltage,
         "current": current,
-        "power": power,
-        "soc": good_soc,
+        "soc": soc,
         "capacity": capacity,
         "remaining": remaining,
         "cycles": cycles,
         "balancing": bit_numbers(balancing_low | balancing_high << 16, first=1),
-        "temperatures": celsius,
+        "temperatures": {f"t{n}": (raw - KELVIN) / 10 for n, raw in enumerate(temperatures, 1)},
         "switches": {
             "charge": _switch(mosfets & words.CHARGE_BIT),
             "discharge": _switch(mosfets & words.DISCHARGE_BIT),
@@ -166,7 +153,6 @@ def _basic(packet: Packet, cells: list[float], *, compare_sum: bool) -> dict[str
         "alarms": protections + warnings,
         "flags": flags + mosfet_flags,
         "details": details,
-        "doubts": power_doubts + other_doubts,
     }
 
 

@@ -1,4 +1,4 @@
-"""`replay:FILE`: a recording that answers like the battery it was taken from."""
+"""`replay:FILE`: recorded traffic that answers like the battery it was taken from."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ..capture import Chunk, read_capture
+from ..capture import Chunk, device_of, read_capture
 from ..errors import LinkLost
 from ..protocol import MODULES, dialect, framer
 from ..protocol.framing import Frame
 from .base import Medium
-
 
 WAITING = 8
 """Requests back that an answer is still looked for: the vendor's application sends three before it waits."""
@@ -39,7 +38,7 @@ class Replay:
     address: str | None = None
 
     def __init__(self, path: Path) -> None:
-        chunks = list(read_capture(path))
+        chunks = _of_one_device(list(read_capture(path)))
         self._path = path
         self._exchanges = _exchanges(chunks)
         self._frames = deque(_answers(chunks))
@@ -90,6 +89,14 @@ class Replay:
                 self._ready.append(frame.raw)
                 return
         self._lost = heads in self._answered
+
+
+def _of_one_device(chunks: list[Chunk]) -> list[Chunk]:
+    """A phone's log may hold several devices: the chunks of the first that speaks a known protocol."""
+    devices: dict[str, list[Chunk]] = {}
+    for chunk in chunks:
+        devices.setdefault(device_of(chunk.source), []).append(chunk)
+    return next((known for known in devices.values() if _answers(known)), [])
 
 
 def _exchanges(chunks: list[Chunk]) -> dict[bytes, deque[Exchange]]:

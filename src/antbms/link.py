@@ -148,13 +148,13 @@ class Link:
 async def detect(link: Link, timing: Timing, *, change_baud: bool, password: str | None = None) -> Reply:
     """The answer to the first probe that is answered; its protocol is that of the device. Only reads.
 
-    A `jbd` Bluetooth module that is locked answers no probe; it is unlocked with the password.
+    A `jbd` Bluetooth module that is locked answers no probe; where one is expected, it is unlocked with the password.
     Raises `NoAnswer` if none answers in two rounds, `LinkLost`, and for a locked module `Refused`, `WrongPassword`.
     """
     try:
         return await _search(link, timing, change_baud=change_baud)
     except NoAnswer:
-        if link.pipe.medium is not Medium.BLUETOOTH or not await _is_locked(link, timing):
+        if link.pipe.expects != jbd.NAME or not await _is_locked(link, timing):
             raise
     if password is None:
         raise Refused(f"{link.name}: the battery's Bluetooth module wants its password", *PASSWORD_HINT)
@@ -175,7 +175,8 @@ async def _is_locked(link: Link, timing: Timing) -> bool:
 async def _search(link: Link, timing: Timing, *, change_baud: bool) -> Reply:
     """Ask for the status in every protocol, twice."""
     start = timing.monotonic()
-    probes = {name: _alternatives(dialect(name), link.pipe.medium) for name in MODULES}
+    names = sorted(MODULES, key=lambda name: name != link.pipe.expects)
+    probes = {name: _alternatives(dialect(name), link.pipe.medium) for name in names}
     every = tuple(request for requests in probes.values() for request in requests)
     problem: str | None = None
     for patience in (timing.probe_first, timing.probe_second):

@@ -32,6 +32,7 @@ class Line:
     """A pipe to a far end in this process. `log` holds what was done to it: time, `baud` or the bytes."""
 
     address: str | None = None
+    expects: str | None = None
 
     def __init__(self, far: Far, medium: Medium = Medium.UNKNOWN) -> None:
         self.far = far

@@ -52,7 +52,7 @@ ADVERTISING = 100.0
 """ms, about; real modules take 100 to 2000."""
 
 ANT = Profile(0xFFE0, 0xFFE1, 0xFFE1)
-JBD = Profile(0xFF00, 0xFF01, 0xFF02)
+JBD = Profile(0xFF00, 0xFF01, 0xFF02, "jbd")
 
 
 class Air:
@@ -101,8 +101,8 @@ class Faults:
     loss: float = 0.0
     swap: float = 0.0
     """A notification overtakes the one before it."""
-    drop_after: int | None = None
-    """Once: the link ends after so many notifications."""
+    cut_after: int | None = None
+    """Once: the link ends after so many bytes, counted from when this is set."""
     refuse: int = 0
     """So many connections end as soon as they are there."""
     greeting: bytes = b""
@@ -230,15 +230,17 @@ class Battery:
         for number in range(1, len(pieces)):
             if self._chance.random() < self.faults.swap:
                 pieces[number - 1 : number + 1] = pieces[number], pieces[number - 1]
-        for number, piece in enumerate(pieces):
+        for piece in pieces:
             await asyncio.sleep(self.delay)
-            if number == self.faults.drop_after:
-                self.faults.drop_after = None
-                await self.hang_up()
             if self._connection is not connection:
                 return
             if self._chance.random() >= self.faults.loss:
-                await self._chip.notify_subscriber(connection, self._out, piece)
+                left = self.faults.cut_after
+                await self._chip.notify_subscriber(connection, self._out, piece[:left])
+                if left is not None:
+                    self.faults.cut_after = left - len(piece) if left > len(piece) else None
+                    if self.faults.cut_after is None:
+                        await self.hang_up()
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -5,7 +5,7 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,9 @@ def test_ways_to_write_an_address() -> None:
             pipe = await open_rfcomm(parse_address(text), QUICK)
             assert (pipe.address, pipe.medium) == (module.address, Medium.BLUETOOTH)
             await pipe.close()
+        pipe = await opened(module, mac="AA:BB:CC:DD:EE:01")
+        assert pipe.address == "AA:BB:CC:DD:EE:01"
+        await pipe.close()
 
     play(scene)
 
@@ -265,6 +268,27 @@ def test_bluetooth_comes_back() -> None:
     play(scene)
 
 
+def test_bluez_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked why the link has ended, and does not answer."""
+
+    async def stand_still(_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def scene(world: World) -> None:
+        from aio_rfcomm.backend.bluez.connection import BlueZChannel
+
+        module = await world.battery()
+        pipe = await opened(module, Timing(open=0.2, close=0.2))
+        monkeypatch.setattr(BlueZChannel, "settle_end", stand_still)
+        await module.hang_up()
+        await asyncio.sleep(0.01)
+        with pytest.raises(LinkLost, match="hung up"):
+            await asyncio.wait_for(pipe.write(STATUS), 1)
+        await asyncio.wait_for(pipe.close(), 1)
+
+    play(scene)
+
+
 def test_the_bus_dies() -> None:
     """Nothing can be said to BlueZ any more; closing is not held up by that."""
 
@@ -397,6 +421,25 @@ def test_opening_takes_no_longer_than_allowed() -> None:
         with pytest.raises(OpenError, match="still being released"):  # BlueZ goes on paging
             await open_rfcomm(parse_address(f"rfcomm:{address(9)}"), QUICK)
         await until(lambda: not device.busy)
+
+    play(scene)
+
+
+def test_opening_waits_for_the_permission(monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS asks the user when Bluetooth is opened for the first time."""
+    from aio_rfcomm import Availability, Bluetooth
+
+    said: list[Availability] = []
+
+    async def answers(_: Bluetooth) -> AsyncIterator[Availability]:
+        for answer in (Availability.AWAITING_PERMISSION, Availability.USABLE):
+            said.append(answer)
+            yield answer
+
+    async def scene(world: World) -> None:
+        monkeypatch.setattr(Bluetooth, "watch_availability", answers)
+        await (await opened(await world.battery())).close()
+        assert said == [Availability.AWAITING_PERMISSION, Availability.USABLE]
 
     play(scene)
 

@@ -20,6 +20,10 @@ class Pipe(Protocol):
     def address(self) -> str | None:
         """The device's own Bluetooth address; None where the transport does not know it."""
 
+    @property
+    def expects(self) -> str | None:
+        """The protocol that the device's service belongs to; None where the transport tells nothing."""
+
     async def read(self) -> bytes:
         """Wait for the next bytes: at least one. Raises `LinkLost` when the link is gone.
 

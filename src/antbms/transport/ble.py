@@ -146,6 +146,11 @@ class BlePipe:
                 if client.is_connected:
                     await client.stop_notify(channel.notify)
 
+    @property
+    def expects(self) -> str | None:
+        """By the service that the device offers."""
+        return self._channel.profile.protocol
+
     async def read(self) -> bytes:
         """The next notification. What came before the end of the link is still delivered, then `LinkLost`."""
         while not self._pieces:

@@ -13,20 +13,24 @@ if TYPE_CHECKING:
 
 
 class Profile(Struct, frozen=True):
-    """One row of the table: 16-bit numbers of the service and of its two characteristics, which may be one."""
+    """One row of the table: 16-bit numbers of the service and of its two characteristics, which may be one.
+
+    protocol: the only one that is spoken there; None where several are.
+    """
 
     service: int
     notify: int
     write: int
+    protocol: str | None = None
 
 
 PROFILES: Final = (
-    Profile(0xFF00, 0xFF01, 0xFF02),  # jbd.md 7
+    Profile(0xFF00, 0xFF01, 0xFF02, "jbd"),  # jbd.md 7
     Profile(0xFFE0, 0xFFE1, 0xFFE1),  # ant.md 9, ant-legacy.md 5
     Profile(0xFFF0, 0xFFF4, 0xFFF3),  # ant.md 9, fallback, from an app: unproved
     Profile(0xFFF0, 0xFFF6, 0xFFF5),  # the same, and which of the two notifies is a guess
 )
-"""The first row that a device has is taken. Which protocol is spoken there is not decided by it."""
+"""The first row that a device has is taken."""
 
 
 def uuid(number: int) -> str:
@@ -47,6 +51,7 @@ SERVICES: Final = tuple(dict.fromkeys(uuid(profile.service) for profile in PROFI
 class Channel(Struct, frozen=True):
     """A profile on a connected device. response: writes must be acknowledged, because nothing else is offered."""
 
+    profile: Profile
     notify: BleakGATTCharacteristic
     write: BleakGATTCharacteristic
     response: bool
@@ -62,7 +67,7 @@ def find_channel(services: Iterable[BleakGATTService]) -> Channel | None:
             notify = _characteristic(service, profile.notify, "notify", "indicate")
             write = _characteristic(service, profile.write, "write-without-response", "write")
             if notify and write:
-                return Channel(notify, write, response="write-without-response" not in write.properties)
+                return Channel(profile, notify, write, response="write-without-response" not in write.properties)
     return None
 
 

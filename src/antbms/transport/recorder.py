@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TextIO
 
 from .._version import __version__
 from ..capture import Chunk, comment_line, write_chunk
+from ..capture.text import Direction
 from ..errors import FileError
 from ..model.records import timestamp
 from ..protocol import MODULES, dialect
+from ..protocol.framing import Flaw
 from ..timing import Timing
+from .address import parse_address
 from .base import Medium, Pipe
 
-SECRETS = tuple(head for name in MODULES for head in dialect(name).SECRETS)
-"""What begins like this is left out of a recording even if nobody said that it is secret."""
+redacted: ContextVar[bool] = ContextVar("redacted", default=False)
+"""Whether a recording that begins leaves out the address of the device."""
+
+SECRETS = {
+    head: next(shape for shape in dialect(name).SHAPES if head.startswith(shape.head))
+    for name in MODULES
+    for head in dialect(name).SECRETS
+}
+"""How frames begin that are left out of a recording even if nobody said that they are secret → their shape."""
+_FIND = re.compile(b"|".join(map(re.escape, SECRETS)), re.DOTALL)
+_PARTIAL = max(map(len, SECRETS)) - 1
+
+
+class Screen:
+    """Looks for secret frames in what goes one way, however it is cut into chunks.
+
+    strict: what only begins like one counts as well. Not for what is received: any bytes may stand there.
+    """
+
+    def __init__(self, *, strict: bool) -> None:
+        self._strict = strict
+        self._rest = b""  # the beginning of a secret frame, or of its head
+
+    def touches(self, data: bytes) -> bool:
+        """Whether a secret frame begins, goes on or ends in `data`, the next chunk."""
+        stream = self._rest + data
+        keep, found = max(0, len(stream) - _PARTIAL), False
+        for match in _FIND.finditer(stream):
+            verdict = SECRETS[match.group()].inspect(stream[match.start() :])
+            if isinstance(verdict, Flaw):
+                found |= self._strict or verdict.reason != "junk"  # one broken bit does not make it public
+            else:
+                found = True
+                if match.start() + verdict > len(stream):
+                    keep = min(keep, match.start())
+        self._rest = stream[keep:]
+        return found
 
 
 class Recorder:
     """Wraps a pipe. A secret exchange, its answer included, is replaced by a comment: what is read counts as secret
-    until something else is written."""
+    until something else is written, and later if it shows by itself."""
 
     def __init__(self, pipe: Pipe, file: TextIO, timing: Timing, title: str) -> None:
         self._pipe = pipe
@@ -29,6 +69,8 @@ class Recorder:
         self._monotonic = timing.monotonic
         self._start = timing.monotonic()
         self._secret = False
+        self._left_out = False
+        self._sent, self._received = Screen(strict=True), Screen(strict=False)
         self._write(comment_line(f"antbms {__version__}, {title}, {timestamp(timing.now())}"))
         self._write(comment_line("t = seconds since the recording began; one line a chunk, as it crossed the link"))
 
@@ -37,23 +79,24 @@ class Recorder:
         return self._pipe.medium
 
     @property
+    def expects(self) -> str | None:
+        return self._pipe.expects
+
+    @property
     def address(self) -> str | None:
         return self._pipe.address
 
     async def read(self) -> bytes:
         data = await self._pipe.read()
-        if not self._secret:
-            self._note(Chunk("<", data, self._now()))
+        shows = self._received.touches(data)
+        self._note("<", data, secret=self._secret or shows)
         return data
 
     async def write(self, data: bytes, *, secret: bool = False) -> None:
-        secret = secret or any(head in data for head in SECRETS)
-        if not secret:
-            self._note(Chunk(">", data, self._now()))
-        elif not self._secret:
-            self._write(comment_line(f"t={self._now():.3f} a secret exchange was left out here"))
-        self._secret = secret
-        await self._pipe.write(data, secret=secret)
+        shows = self._sent.touches(data)
+        self._secret = secret or shows
+        self._note(">", data, secret=self._secret)
+        await self._pipe.write(data, secret=self._secret)
 
     async def set_baud(self, baud: int) -> None:
         self._write(comment_line(f"t={self._now():.3f} {baud} baud"))
@@ -67,8 +110,12 @@ class Recorder:
     def _now(self) -> float:
         return self._monotonic() - self._start
 
-    def _note(self, chunk: Chunk) -> None:
-        self._write(write_chunk(chunk))
+    def _note(self, direction: Direction, data: bytes, *, secret: bool) -> None:
+        if not secret:
+            self._write(write_chunk(Chunk(direction, data, self._now())))
+        elif not self._left_out:
+            self._write(comment_line(f"t={self._now():.3f} a secret exchange was left out here"))
+        self._left_out = secret
 
     def _write(self, text: str) -> None:
         """Raises `FileError`, for example if the disk is full."""
@@ -81,7 +128,9 @@ class Recorder:
 
 
 def record_to(path: Path, pipe: Pipe, timing: Timing, title: str) -> Recorder:
-    """Record a pipe into a new file. Raises `FileError`."""
+    """Record a pipe into a new file; `title` is its address. Raises `FileError`."""
+    if redacted.get():
+        title = f"{parse_address(title).scheme}:…"
     file = open_record(path)
     try:
         return Recorder(pipe, file, timing, title)

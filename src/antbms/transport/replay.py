@@ -17,6 +17,11 @@ from .base import Medium
 WAITING = 8
 """Requests back that an answer is still looked for: the vendor's application sends three before it waits."""
 
+STATUS_HEADS = tuple(
+    head for name in MODULES for step in dialect(name).STATUS for request in step for head in request.answers
+)
+"""How answers begin that hold (a part of) a snapshot."""
+
 
 class Exchange(Struct):
     """A recorded request: how its answers begin (empty where that is not known), and the chunks that answered it."""
@@ -35,6 +40,7 @@ class Replay:
     had some are used up, the link is lost; one that has none gets silence."""
 
     medium = Medium.MEMORY
+    expects: str | None = None
     address: str | None = None
 
     def __init__(self, path: Path) -> None:
@@ -92,11 +98,12 @@ class Replay:
 
 
 def _of_one_device(chunks: list[Chunk]) -> list[Chunk]:
-    """A phone's log may hold several devices: the chunks of the first that speaks a known protocol."""
+    """A phone's log may hold several devices: the chunks of the first that tells its status. All, if none does."""
     devices: dict[str, list[Chunk]] = {}
     for chunk in chunks:
         devices.setdefault(device_of(chunk.source), []).append(chunk)
-    return next((known for known in devices.values() if _answers(known)), [])
+    told = (those for those in devices.values() if any(frame.raw.startswith(STATUS_HEADS) for frame in _answers(those)))
+    return next(told, chunks)
 
 
 def _exchanges(chunks: list[Chunk]) -> dict[bytes, deque[Exchange]]:

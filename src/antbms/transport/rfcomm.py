@@ -62,7 +62,9 @@ async def open_rfcomm(address: Address, timing: Timing) -> Pipe:
         opened = await link.open(timing)
     except Exception as exc:
         raise explain(address.text, device, exc, timing.monotonic() - start, sys.platform) from exc
-    return RfcommPipe(address.text, device, timing, link, opened)
+    pipe = RfcommPipe(address.text, timing, link, opened)
+    pipe.address = address.options.get("mac", device)
+    return pipe
 
 
 async def known_devices(timing: Timing = DEFAULT) -> list[KnownDevice]:
@@ -81,11 +83,10 @@ class RfcommPipe:
     """A `Pipe` over one RFCOMM channel."""
 
     medium = Medium.BLUETOOTH
+    expects: str | None = None
 
-    def __init__(
-        self, name: str, device: str, timing: Timing, link: Held[RfcommChannel], channel: RfcommChannel
-    ) -> None:
-        self.address: str | None = device
+    def __init__(self, name: str, timing: Timing, link: Held[RfcommChannel], channel: RfcommChannel) -> None:
+        self.address: str | None = None
         self._name = name
         self._timing = timing
         self._link = link
@@ -102,7 +103,8 @@ class RfcommPipe:
     async def write(self, data: bytes, *, secret: bool = False) -> None:
         """Send; `secret` concerns only a recorder around this pipe."""
         try:
-            await self._channel.send(data)
+            async with asyncio.timeout(self._timing.open):  # BlueZ is asked why a link has ended, and may not answer
+                await self._channel.send(data)
         except Exception as exc:
             raise self._lost(exc) from exc
 

@@ -68,6 +68,7 @@ class SerialPipe:
 
     def __init__(self, address: Address, timing: Timing, transport: BaseSerialTransport, stream: Stream) -> None:
         self.medium = Medium.UNKNOWN
+        self.expects: str | None = None
         self.address: str | None = None
         self._where = address
         self._timing = timing

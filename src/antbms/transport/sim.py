@@ -15,6 +15,7 @@ class SimPipe:
     """The pipe to a device in this process."""
 
     medium = Medium.MEMORY
+    expects: str | None = None
     address: str | None = None
 
     def __init__(self, device: Device, timing: Timing) -> None:

@@ -26,7 +26,8 @@ FLOORS = {
     "battery": 5,
     "detect": 5,
     "link": 5,
-    "discover": 6,
+    "discovery": 6,
+    "doctor": 6,
     "watch": 6,
     "derive": 6,
     "serve": 6,
@@ -45,7 +46,7 @@ PURE = {
     "protocol": {"asyncio", "logging", "socket", "time"},
     "sim": {"asyncio", "logging", "socket", "time"},
 }
-HEAVY = {"asyncio", "importlib.metadata", "rich", "serialx"}
+HEAVY = {"aio_rfcomm", "asyncio", "bleak", "dbus_fast", "importlib.metadata", "rich", "serialx"}
 LONGEST = 400
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -17,6 +17,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .battery import Battery
     from .battery import open_battery as open
+    from .discovery import Found, discover
     from .errors import (
         AntbmsError,
         FileError,
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Battery": "battery",
+    "Found": "discovery",
     "Timing": "timing",
+    "discover": "discovery",
     "open": "battery:open_battery",
     **dict.fromkeys(
         (
@@ -66,6 +69,7 @@ __all__ = [
     "Doubt",
     "FileError",
     "Flag",
+    "Found",
     "FrameError",
     "LinkError",
     "LinkLost",
@@ -79,6 +83,7 @@ __all__ = [
     "UsageError",
     "WrongPassword",
     "__version__",
+    "discover",
     "open",
 ]
 

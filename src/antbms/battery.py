@@ -170,6 +170,7 @@ async def open_battery(
     options: Mapping[str, str] | None = None,
     timing: Timing = DEFAULT,
     record: Path | None = None,
+    redact: bool = False,
     on_note: Callable[[str], None] | None = None,
     password: str | None = None,
 ) -> AsyncIterator[Battery]:
@@ -177,8 +178,9 @@ async def open_battery(
 
     address: a COM port, device file or URL (`docs/addresses.md`). protocol: `ant`, `ant-legacy` or `jbd`; found by
     itself if None. options: of the address, as after its `?`. record: a new file for everything that crosses the
-    link. on_note: told in words what may interest a human, for example which protocol was found. password: of the
-    battery; by default that of the environment variable which the option `password_env` names, if there is one.
+    link, passwords left out; redact: the address as well. on_note: told in words what may interest a human, for
+    example which protocol was found. password: of the battery; by default that of the environment variable which the
+    option `password_env` names, if there is one.
 
     Raises `UsageError`, `OpenError`, `FileError`, and, while the protocol is being found or the password given,
     `NoAnswer`, `LinkLost`, `Refused`, `WrongPassword`.
@@ -186,7 +188,7 @@ async def open_battery(
     where = parse_address(address, options)
     spoken = dialect(protocol) if protocol is not None else None
     secret = password if password is not None else _password_in(where.options)
-    pipe = await open_pipe(where, timing, spoken.BAUD if spoken else FIRST_BAUD, record)
+    pipe = await open_pipe(where, timing, spoken.BAUD if spoken else FIRST_BAUD, record, redact=redact)
     try:
         link = Link(pipe, where.text, timing)
         found = None

@@ -32,6 +32,11 @@ class AntbmsError(Exception):
         super().__init__(message)
         self.hints = hints
 
+    @property
+    def reason(self) -> str:
+        """The line without the name at its beginning, for where that stands already."""
+        return str(self).partition(": ")[2] or str(self)
+
     def text(self) -> str:
         """The message and its hints as they are printed, without a trailing newline."""
         return "\n  ".join((str(self), *self.hints))

@@ -58,6 +58,10 @@ class Battery:
         """Who the device is."""
         return _wait(self._battery.info())
 
+    def login(self, password: str, level: int | None = None) -> None:
+        """Give a password, once."""
+        _wait(self._battery.login(password, level))
+
     def counters(self) -> dict[str, int]:
         """How often each protection has acted."""
         return _wait(self._battery.counters())
@@ -71,11 +75,20 @@ def open(
     options: Mapping[str, str] | None = None,
     timing: Timing = DEFAULT,
     record: Path | None = None,
+    redact: bool = False,
     on_note: Callable[[str], None] | None = None,
+    password: str | None = None,
 ) -> Iterator[Battery]:
     """Open a battery, and close it at the end of the block; see `antbms.open`."""
     manager = asynchronous.open_battery(
-        address, protocol=protocol, options=options, timing=timing, record=record, on_note=on_note
+        address,
+        protocol=protocol,
+        options=options,
+        timing=timing,
+        record=record,
+        redact=redact,
+        on_note=on_note,
+        password=password,
     )
     battery = _wait(manager.__aenter__())
     _open.add(manager)

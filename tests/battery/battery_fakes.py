@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from virtual_time import now, timing
-
 import antbms
 from antbms.battery import Battery
 from antbms.errors import LinkLost
@@ -16,6 +14,7 @@ from antbms.protocol import ant, ant_legacy, jbd
 from antbms.protocol.framing import Frame
 from antbms.sim import make_device
 from antbms.transport import Medium
+from virtual_time import now, timing
 
 ANT = ant.STATUS[0][0].raw
 BLUETOOTH, WIRE = (request.raw for request in ant_legacy.STATUS[0])
@@ -91,7 +90,7 @@ class Line:
 async def battery_over(line: Line, **arguments: Any) -> AsyncIterator[Battery]:
     """`antbms.open("COM9")`, with `line` for the port."""
 
-    async def open_pipe(where: object, timing: object, baud: int, record: Path | None) -> Line:
+    async def open_pipe(where: object, timing: object, baud: int, record: Path | None, *, redact: bool) -> Line:
         line.baud = baud
         return line
 

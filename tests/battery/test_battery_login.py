@@ -2,7 +2,6 @@
 
 import pytest
 from battery_fakes import BASIC, Far, Line, battery_over, board, silent
-from virtual_time import now, run
 
 from antbms.errors import NoAnswer, Refused, UsageError, WrongPassword
 from antbms.protocol import ant, parse
@@ -11,6 +10,7 @@ from antbms.protocol.jbd.frame import close_envelope
 from antbms.protocol.jbd.login import mixed
 from antbms.sim import make_device
 from antbms.transport import Medium
+from virtual_time import now, run
 
 MAC = "A4:C1:37:04:2D:BE"
 PASSWORD = "123412"

@@ -2,23 +2,21 @@
 
 import asyncio
 import random
-import sys
+import traceback
 from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ble_radio import ANT, BATTERY, JBD, Air, Battery, Faults, Flags, jbd_battery, radio
+from ble_radio import BATTERY, Adapter, Air, Battery, Client, Faults, Flags, Scanner, jbd_battery, radio
 from bleak import BleakClient, BleakScanner
 from bleak.backends.device import BLEDevice
+from bleak.exc import BleakError
 from bumble.device import Device as Chip
 
-sys.path.append(str(Path(__file__).parent.parent / "battery"))  # TODO: until virtual_time.py lies in tests/
-import virtual_time
-from virtual_time import now, timing
-
 import antbms
+import virtual_time
 from antbms.errors import LinkLost, NoAnswer, OpenError, UsageError
 from antbms.model import Snapshot
 from antbms.sim import make_device
@@ -27,6 +25,7 @@ from antbms.transport import ble, held, parse_address
 from antbms.transport.base import Medium, Pipe
 from antbms.transport.ble_scan import RADIO, Radio
 from antbms.transport.gatt import PROFILES, Profile
+from virtual_time import now, timing
 
 PROTOCOLS = ("ant", "ant-legacy", "jbd")
 BY_ADDRESS = f"ble:{BATTERY}"
@@ -232,7 +231,6 @@ def test_a_name_found_by_jbd_address_on_macos(monkeypatch: pytest.MonkeyPatch) -
     identifier = "5ED8B7D9-4F29-4E5C-9A6C-0B3C8E0F9A11"
 
     async def main() -> None:
-        from ble_radio import Client, Scanner
 
         far = await setting(protocol="jbd", manufacturer=(0x1852, bytes.fromhex("2837C2A5")))
         told = Scanner.create_or_update_device
@@ -420,7 +418,6 @@ def test_long_writes_are_split(mtu: int, sizes: list[int]) -> None:
 def test_writes_are_acknowledged_only_where_there_is_no_other_way(
     writable: Flags, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ble_radio import Client
 
     asked = []
     write = Client.write_gatt_char
@@ -438,6 +435,25 @@ def test_writes_are_acknowledged_only_where_there_is_no_other_way(
 
     run(main())
     assert set(asked) == {writable == Flags.WRITE}
+
+
+def test_a_write_that_fails_tells_why_but_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_: Client, __: Any, data: Any, ___: bool) -> None:
+        raise BleakError(f"Could not write value {bytes(data)!r} to characteristic 0003: Unreachable")
+
+    monkeypatch.setattr(Client, "write_gatt_char", refuse)
+
+    async def main() -> None:
+        await setting()
+        pipe = await opened()
+        with pytest.raises(LinkLost, match="link lost: Could not write value b'open'"):
+            await pipe.write(b"open")
+        with pytest.raises(LinkLost) as caught:
+            await pipe.write(bytes.fromhex("736573616D65"), secret=True)
+        assert "sesame" not in "".join(traceback.format_exception(caught.value))
+        await pipe.close()
+
+    run(main())
 
 
 def test_a_cancelled_read_loses_nothing() -> None:
@@ -510,9 +526,22 @@ def test_a_link_that_a_killed_program_left() -> None:
     run(main())
 
 
+def test_a_system_that_does_not_tell_what_it_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unknown(*_: object) -> list[BLEDevice]:
+        raise NotImplementedError
+
+    monkeypatch.setattr(Adapter, "get_connected_devices", unknown)
+
+    async def main() -> None:
+        await setting()
+        with pytest.raises(OpenError, match="not found"):
+            await opened("ble:JBD-1")
+
+    run(main())
+
+
 @pytest.mark.parametrize("method", ["stop_notify", "disconnect"])
 def test_close_ends_even_if_the_system_does_not_answer(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ble_radio import Client
 
     done = getattr(Client, method)
 
@@ -609,7 +638,3 @@ def test_unknown_service() -> None:
         assert not far.is_connected
 
     run(main())
-
-
-def test_jbd_and_ant_profiles_are_in_the_table() -> None:
-    assert {ANT, JBD} <= {*PROFILES}

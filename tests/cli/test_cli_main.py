@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -15,6 +16,7 @@ from antbms.cli.main import COMMANDS, main, run
 from antbms.errors import NoAnswer, Refused, UsageError
 from antbms.protocol import MODULES
 
+FULL = Path("/dev/full")
 Printed = pytest.CaptureFixture[str]
 
 
@@ -201,6 +203,19 @@ def test_a_reader_that_goes_away_is_no_error_message(args: str) -> None:
     os.close(theirs)
     assert done.returncode == 1
     assert "rror" not in done.stderr
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
+@pytest.mark.parametrize("args", ["read sim: --json", "read sim:"])
+def test_a_full_disk_is_one_clear_line(args: str) -> None:
+    code = ENTRY + "from antbms.cli.main import entry; entry()"
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *args.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            stdin=subprocess.DEVNULL, timeout=30,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "antbms: output: no space left on device\n"
 
 
 def test_a_poor_stream_gets_plain_letters() -> None:

@@ -1,6 +1,5 @@
-"""`antbms record`, `sim` and `scan`."""
+"""`antbms record` and `sim`."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,8 +10,6 @@ import pytest
 from antbms.cli import record
 from antbms.cli.main import run
 from antbms.errors import LinkLost, NoAnswer
-from antbms.transport import ports
-from antbms.transport.ports import Port
 
 Printed = pytest.CaptureFixture[str]
 
@@ -105,36 +102,6 @@ def test_a_recording_is_read_like_the_battery(protocol: str, tmp_path: Path, cap
     capsys.readouterr()
     assert run(["read", f"replay:{path}", "--field", "protocol"]) == 0
     assert capsys.readouterr().out == f"{protocol}\n"
-
-
-PORTS = [
-    Port(device="COM5", description="Bluetooth serial port", kind="bluetooth outgoing", name="BMS", address="AA:BB"),
-    Port(device="COM12", description="Bluetooth serial port", kind="bluetooth incoming"),
-]
-
-
-def test_scan(monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
-    monkeypatch.setattr(ports, "list_ports", lambda: PORTS)
-    assert run(["scan"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "Port   Kind                Description            Bluetooth device",
-        "COM5   bluetooth outgoing  Bluetooth serial port  BMS AA:BB",
-        "COM12  bluetooth incoming  Bluetooth serial port",
-    ]
-    assert run(["scan", "--json"]) == 0
-    first, second = map(json.loads, capsys.readouterr().out.splitlines())
-    assert (first["device"], first["name"], first["address"]) == ("COM5", "BMS", "AA:BB")
-    assert second["kind"] == "bluetooth incoming"
-
-
-@pytest.mark.parametrize("args", [[], ["--json"]])
-def test_scan_without_ports_says_what_to_do(args: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
-    monkeypatch.setattr(ports, "list_ports", list)
-    assert run(["scan", *args]) == 0
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "no serial port" in err
-    assert len(err.splitlines()) == 2
 
 
 def test_a_wrong_battery_to_simulate(capsys: Printed) -> None:

@@ -1,5 +1,6 @@
-"""Recorded traffic: the text format of recordings, and raw files."""
+"""Recorded traffic: the text format of recordings, Bluetooth logs of phones, hex and raw bytes."""
 
-from .text import Chunk, comment_line, read_capture, read_chunks, write_chunk
+from .source import read_capture, read_stream
+from .text import Chunk, comment_line, device_of, read_chunks, write_chunk
 
-__all__ = ["Chunk", "comment_line", "read_capture", "read_chunks", "write_chunk"]
+__all__ = ["Chunk", "comment_line", "device_of", "read_capture", "read_chunks", "read_stream", "write_chunk"]

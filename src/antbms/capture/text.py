@@ -13,30 +13,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
 
 from ..errors import FileError
 
-BLOCK = 65536
-"""Bytes of a raw file that are read at once."""
+Direction = Literal[">", "<", "?"]
+"""`>` to the battery, `<` from it, `?` not recorded."""
 
+_DIRECTIONS: dict[str, Direction] = {">": ">", "<": "<"}
 _TIME = re.compile(r"#.*\bt=(\d+(?:\.\d+)?)")
 
 
-class Chunk(Struct, frozen=True):
+class Chunk(Struct, frozen=True, gc=False):
     """Bytes that crossed the link together. `at` in s since the start, None where not recorded.
 
-    direction: `>` to the battery, `<` from it, `?` in raw files. line: in the file, from 1; 0 in raw files.
+    line: in the file, from 1; 0 where there are no lines. source: in Bluetooth logs "device, channel", else empty.
     """
 
-    direction: Literal[">", "<", "?"]
+    direction: Direction
     data: bytes
     at: float | None = None
     line: int = 0
-    source: str = ""  # in Bluetooth logs: "device, channel"
+    source: str = ""
+
+
+def device_of(source: str) -> str:
+    """The device of a source: its address, or the number of its connection; empty outside Bluetooth logs."""
+    return source.partition(",")[0]
 
 
 def read_chunks(lines: Iterable[str], name: str) -> Iterator[Chunk]:
@@ -44,43 +49,23 @@ def read_chunks(lines: Iterable[str], name: str) -> Iterator[Chunk]:
     at: float | None = None
     for number, line in enumerate(lines, 1):
         text = line.strip()
-        if text.startswith("#"):
-            if match := _TIME.match(text):
-                at = float(match[1])
-        elif text:
-            direction = text[0]
+        if direction := _DIRECTIONS.get(text[:1]):
             try:
                 data = bytes.fromhex(text[1:])
             except ValueError:
                 data = b""
-            if direction == ">" and data:
-                yield Chunk(">", data, at, number)
-            elif direction == "<" and data:
-                yield Chunk("<", data, at, number)
-            else:
-                raise FileError(
-                    f"{name}: line {number} is neither '> ' nor '< ' with hex bytes, nor a comment",
-                    "Next: antbms decode --help explains the format.",
-                )
-
-
-def read_capture(path: Path) -> Iterator[Chunk]:
-    """The chunks of a file: a text recording, or raw bytes as one stream of unknown direction.
-
-    Raises `FileError` if the file is missing, unreadable or no recording.
-    """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(BLOCK)
-            if _is_text(raw):
-                with path.open(encoding="utf-8", errors="replace") as lines:
-                    yield from read_chunks(lines, str(path))
-                return
-            while raw:
-                yield Chunk("?", raw)
-                raw = file.read(BLOCK)
-    except OSError as error:
-        raise FileError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+            if data:
+                yield Chunk(direction, data, at, number)
+                continue
+        elif text.startswith("#"):
+            if match := _TIME.match(text):
+                at = float(match[1])
+            continue
+        if text:
+            raise FileError(
+                f"{name}: line {number} is neither '> ' nor '< ' with hex bytes, nor a comment",
+                "Next: antbms decode --help explains the format.",
+            )
 
 
 def write_chunk(chunk: Chunk) -> str:
@@ -92,9 +77,3 @@ def write_chunk(chunk: Chunk) -> str:
 def comment_line(text: str) -> str:
     """A comment; line ends in the text become blanks."""
     return f"# {' '.join(text.split())}\n"
-
-
-def _is_text(raw: bytes) -> bool:
-    """Whether the file's beginning is that of a text recording: every line of it starts as one may."""
-    lines = raw.decode("utf-8", "replace").splitlines()
-    return all(not line.strip() or line.lstrip()[0] in "#<>" for line in lines[:3]) and bool(lines)

@@ -1,12 +1,11 @@
-"""`antbms decode`: recorded frames explained, field by field."""
+"""`antbms decode`: recorded frames explained field by field, or counted."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from io import BufferedReader
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,11 +14,13 @@ from .device import json_option, protocol_option
 
 if TYPE_CHECKING:
     from .sources import Source
+    from .summary import Link
 
 EPILOG = """\b
 Examples:
   antbms decode --hex "DD 03 00 02 12 34 FF B8 77"
   antbms decode out.cap                     a recording of `antbms record`
+  antbms decode btsnoop_hci.log --summary   what an Android phone said to it
   antbms decode log.bin --protocol jbd      raw bytes
   antbms decode out.cap --json > out.jsonl  a line of JSON a frame
   xclip -o | antbms decode                  hex from the clipboard
@@ -38,32 +39,30 @@ the reason, and never decoded. The exit status is 0 if at least one frame was va
 @click.command(epilog=EPILOG)
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option("--hex", "hexes", multiple=True, metavar="BYTES", help="Bytes as hex. May be repeated.")
+@click.option("--summary", is_flag=True, help="Count: messages, rejections, answer times, silence; by device.")
 @json_option
 @protocol_option
-def command(files: tuple[str, ...], hexes: tuple[str, ...], as_json: bool, protocol: str | None) -> None:
-    """Explain recorded frames field by field: offset, bytes, name, value, unit.
+def command(files: tuple[str, ...], hexes: tuple[str, ...], summary: bool, as_json: bool, protocol: str | None) -> None:
+    """Explain recorded frames field by field, or count them.
 
     FILE is a recording, a Bluetooth log of an Android phone (btsnoop_hci.log), a file of raw bytes or of hex; or hex
-    itself; or - for standard input.
+    itself; or - for standard input. Shown are offset, bytes, name, value and unit of each field; in a log, also which
+    device and channel carried the frame.
     """
     from ..protocol import MODULES
 
-    sources = list(_sources(files, hexes))
-    names = (protocol,) if protocol else tuple(MODULES)
-    frames, rejected = Counter[str](), Counter[str]()
-    try:
-        for source in sources:
-            _decode(source, names, as_json, frames, rejected)
-    finally:
-        if frames or rejected:
-            _note(_summary(frames, rejected))
-    if not frames:
+    quiet = summary or not sys.stdout.isatty()  # nothing else is written to the terminal meanwhile
+    sources = list(_sources(files, hexes, bar=quiet and sys.stderr.isatty()))
+    protocols = (protocol,) if protocol else tuple(MODULES)
+    count = _summarize(sources, protocols, as_json) if summary else _explain(sources, protocols, as_json)
+    if not count:
         where = ", ".join(source.name for source in sources)
         raise FrameError(f"{where}: no valid frame", "It may need another --protocol, or hold something else.")
 
 
-def _sources(files: Sequence[str], hexes: Sequence[str]) -> Iterator[Source]:
-    from .sources import from_argument, from_hex
+def _sources(files: Sequence[str], hexes: Sequence[str], *, bar: bool) -> Iterator[Source]:
+    from . import sources
+    from .file_progress import watched
 
     if not files and not hexes:
         if sys.stdin.isatty():
@@ -72,45 +71,74 @@ def _sources(files: Sequence[str], hexes: Sequence[str]) -> Iterator[Source]:
             )
         files = ("-",)
     for text in files:
-        yield from_argument(text, _stdin, _note)
+        yield sources.from_argument(text, watched if bar else lambda chunks, file: chunks)
     for text in hexes:
-        yield from_hex(text)
+        yield sources.from_hex(text)
 
 
-def _stdin() -> BufferedReader:
-    stdin = cast(BufferedReader, sys.stdin.buffer)
-    return stdin if hasattr(stdin, "peek") else BufferedReader(stdin)
+def _explain(sources: Iterable[Source], protocols: Sequence[str], as_json: bool) -> int:
+    """Print every piece; the number of frames. One piece at a time: a file may be larger than memory."""
+    from .decoded import Refused, json_line, pieces
+    from .listing import listing
+
+    text = json_line if as_json else listing
+    frames, rejected = Counter[str](), Counter[str]()
+    try:
+        for source in sources:
+            echo: Callable[[str], object] = _echo if source.live or not as_json else sys.stdout.write
+            try:
+                for piece in pieces(source.chunks, protocols):
+                    if isinstance(piece, Refused):
+                        rejected[piece.reason] += 1
+                    else:
+                        frames[piece.title] += 1
+                    echo(text(piece, source.battery))
+            finally:
+                _tell_losses(source)
+    finally:
+        if frames or rejected:
+            _note(_counts(frames, rejected))
+    return frames.total()
 
 
-def _note(text: str) -> None:
-    click.echo(f"antbms: {text}", err=True)
+def _echo(text: str) -> None:
+    """With colours where they can be shown, and at once."""
+    click.echo(text, nl=False)
 
 
-def _decode(source: Source, names: Sequence[str], as_json: bool, frames: Counter[str], rejected: Counter[str]) -> None:
-    """Print one source, and count what is in it. One piece at a time: a file may be larger than memory."""
-    from msgspec.json import encode
+def _summarize(sources: Iterable[Source], protocols: Sequence[str], as_json: bool) -> int:
+    """Print what there is of which kind; the number of frames."""
+    from .summary import summarize
 
-    from ..protocol.framing import Rejected
-    from . import decoded
+    links: list[Link] = []
+    for source in sources:
+        links += summarize(source, protocols)
+        _tell_losses(source)
+    if as_json:
+        from msgspec.json import encode
 
-    for item in decoded.items(source.chunks, names):
-        piece = item.piece
-        if isinstance(piece, Rejected):
-            rejected[piece.reason] += 1
-            lines = decoded.rejected_lines(item, piece)
-            record = decoded.rejected_record(item, piece) if as_json else {}
-        else:
-            frame = decoded.decode(item, piece)
-            frames[frame.title] += 1
-            lines = decoded.frame_lines(frame)
-            record = decoded.frame_record(frame, source.battery) if as_json else {}
-        click.echo(encode(record).decode() if as_json else "\n".join(lines))
+        click.echo(encode({"links": [link.to_dict() for link in links]}).decode())
+    else:
+        from .drawing import put
+        from .summary_table import draw_links
+
+        put(lambda width, style: draw_links(links, width, style))
+    return sum(link.frames.total() for link in links)
 
 
-def _summary(frames: Counter[str], rejected: Counter[str]) -> str:
+def _counts(frames: Counter[str], rejected: Counter[str]) -> str:
     return "; ".join(
         f"{counter.total()} {word if counter.total() != 1 else word.removesuffix('s')}"
         + (f": {', '.join(f'{count} × {name}' for name, count in counter.most_common())}" if counter else "")
         for word, counter in (("frames", frames), ("rejected", rejected))
         if counter or counter is frames
     )
+
+
+def _tell_losses(source: Source) -> None:
+    for line in source.losses():
+        _note(line)
+
+
+def _note(text: str) -> None:
+    click.echo(f"antbms: {text}", err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import FileError
+from ..errors import FileError, UsageError
 
 if TYPE_CHECKING:
     import asyncio
@@ -43,9 +43,29 @@ options_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One line of JSON a record.")
 protocol_option = click.option("--protocol", type=click.Choice(PROTOCOLS), help="What to speak, if you know it.")
-record_option = click.option(
-    "--record", type=click.Path(path_type=Path), metavar="FILE", help="Write all traffic to this new file as well."
+REDACT = f"{__name__}.redact"
+"""Where the context of a command keeps whether its recording leaves out the address."""
+
+
+def _keep_redact(ctx: click.Context, param: click.Parameter, given: bool) -> None:
+    ctx.meta[REDACT] = given
+
+
+redact_option = click.option(
+    "--redact",
+    is_flag=True,
+    expose_value=False,
+    callback=_keep_redact,
+    help="Leave the battery's address out of the recording.",
 )
+
+
+def record_option(function: F) -> F:
+    """`--record`, which comes as keyword `record`, and `--redact`, which `opened` looks up."""
+    record = click.option(
+        "--record", type=click.Path(path_type=Path), metavar="FILE", help="Write all traffic to this new file as well."
+    )
+    return record(redact_option(function))
 
 
 def device_arguments(function: F) -> F:
@@ -110,10 +130,20 @@ async def opened(
     """An open battery. Remarks go to standard error, as does a line while we wait (`until_open`: only until then)."""
     import antbms
 
+    redact = _redact(record)
     with Waiting(f"{device}: waiting for an answer (Ctrl-C ends it)") as waiting:
         async with antbms.open(
-            device, protocol=protocol, options=options, record=record, on_note=waiting.note
+            device, protocol=protocol, options=options, record=record, redact=redact, on_note=waiting.note
         ) as battery:
             if until_open:
                 waiting.end()
             yield battery
+
+
+def _redact(record: Path | None) -> bool:
+    """Whether `--redact` was given. Raises `UsageError` if there is no recording."""
+    ctx = click.get_current_context(silent=True)
+    given = bool(ctx and ctx.meta.get(REDACT))
+    if given and record is None:
+        raise UsageError("--redact: there is no recording", "Next: add --record FILE.")
+    return given

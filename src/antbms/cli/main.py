@@ -20,9 +20,12 @@ from ..errors import AntbmsError
 COMMANDS = {
     "read": "Read a battery once and show all that it says.",
     "info": "Show model, versions and serial number of a battery.",
-    "scan": "List the serial ports of this computer.",
+    "counters": "Show how often each protection of a battery has acted.",
+    "scan": "Find batteries: serial ports, known and nearby Bluetooth devices.",
+    "services": "List the services and characteristics of a Bluetooth LE device.",
+    "doctor": "Say what works and what does not, and how to help it.",
     "record": "Write the traffic with a battery to a file.",
-    "decode": "Explain recorded frames field by field.",
+    "decode": "Explain recorded frames field by field, or count them.",
     "sim": "Offer a simulated battery to other programs.",
 }
 """Name → one line of help. The command lives in the module of its name (`read.py` …), and is called `command`."""
@@ -96,6 +99,8 @@ def run(args: Sequence[str]) -> int:
         return _report(error.text(), error.status)
     except SystemExit as error:  # click's way to end when the reader of our output is gone
         return error.code if isinstance(error.code, int) else 1
+    except OSError as error:  # the output is a full disk, a file of ours is locked: the system's fault, not ours
+        return _report(f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}", 1)
     except Exception as error:  # noqa: BLE001 - a user gets one line; the traceback on request
         hint = f"This is a mistake in antbms. For a report, repeat it with {DEBUG}=1 set, and copy what it prints."
         return _report(f"unexpected {type(error).__name__}: {error}\n  {hint}", 1)

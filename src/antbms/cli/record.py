@@ -12,13 +12,14 @@ import click
 from msgspec import Struct
 
 from ..errors import NoAnswer
-from .device import check_new, device_arguments, opened
+from .device import check_new, device_arguments, opened, redact_option
 
 EPILOG = """\b
 Examples:
   antbms record sim: out.cap --count 3
   antbms record COM5 out.cap --duration 60
   antbms record /dev/ttyUSB0 out.cap           until Ctrl-C
+  antbms record COM5 out.cap --redact          for a public report
   antbms decode out.cap                        look at it
   antbms read replay:out.cap                   read it like a battery
 
@@ -49,6 +50,7 @@ class Tally(Struct):
 @click.option(
     "--every", type=click.FloatRange(min=0), default=1.0, metavar="S", help="Seconds from one reading to the next (1)."
 )
+@redact_option
 @click.option("--force", is_flag=True, help="Overwrite FILE if it exists.")
 def command(
     device: str,
@@ -63,7 +65,7 @@ def command(
     """Write the traffic with a battery to a file, reading it every second.
 
     The file is text, one line a chunk; `antbms decode` explains it. It holds the battery's name and serial number,
-    where the battery tells them, and never a password.
+    where the battery tells them, and never a password. --redact leaves the address out.
     """
     from .run import run
 

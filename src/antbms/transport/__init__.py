@@ -11,8 +11,12 @@ from .base import Medium, Pipe
 __all__ = ["Address", "Medium", "Pipe", "open_pipe", "parse_address"]
 
 
-async def open_pipe(address: Address, timing: Timing, baud: int, record: Path | None = None) -> Pipe:
-    """Open an address; `baud` is the speed of a wire to begin with. `record` is a new file for all that crosses it.
+async def open_pipe(
+    address: Address, timing: Timing, baud: int, record: Path | None = None, *, redact: bool = False
+) -> Pipe:
+    """Open an address; `baud` is the speed of a wire to begin with.
+
+    record: a new file for all that crosses it. redact: leave the address out of that file.
 
     Raises `OpenError` with cause and remedy, `UsageError` for an address that means nothing, `FileError`.
     """
@@ -22,7 +26,7 @@ async def open_pipe(address: Address, timing: Timing, baud: int, record: Path | 
     from .recorder import record_to
 
     try:
-        return record_to(record, pipe, timing, address.text)
+        return record_to(record, pipe, timing, f"{address.scheme}:…" if redact else address.text)
     except BaseException:
         await pipe.close()
         raise

@@ -49,7 +49,7 @@ SCHEMES: Final[dict[str, Scheme]] = {
         frozenset({"baud", "port_name", "port_instance", "port_serial_number", "mode", "key_env"}),
         host="host",
     ),
-    "rfcomm": Scheme("rfcomm:AA:BB:CC:DD:EE:FF", frozenset({"channel", "adapter"})),
+    "rfcomm": Scheme("rfcomm:AA:BB:CC:DD:EE:FF", frozenset({"channel"})),
     "ble": Scheme("ble:AA:BB:CC:DD:EE:FF or ble:NAME", frozenset({"adapter"})),
     "sim": Scheme("sim: or sim:jbd", frozenset({"cells", "capacity", "soc", "seed"})),
     "replay": Scheme("replay:FILE"),

@@ -161,7 +161,7 @@ class BlePipe:
         return self._pieces.popleft()
 
     async def write(self, data: bytes, *, secret: bool = False) -> None:
-        """Send, in as many writes as the link needs; `secret` concerns only a recorder around this pipe."""
+        """Send, in as many writes as the link needs; what is `secret` is in no error."""
         if self._is_lost or self._is_closed:
             raise self._lost()
         characteristic, response = self._channel.write, self._channel.response
@@ -171,6 +171,8 @@ class BlePipe:
                 for start in range(0, len(data), size):
                     await self._client.write_gatt_char(characteristic, data[start : start + size], response)
         except Exception as exc:
+            if secret:  # on Windows, bleak's text holds what was to be written
+                raise self._lost() from None
             raise self._lost(exc) from exc
 
     async def set_baud(self, baud: int) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
@@ -23,7 +23,6 @@ from .gatt import SERVICES, uuid
 
 if TYPE_CHECKING:
     from bleak import BleakScanner
-    from bleak.args.bluez import BlueZAdapterArgs
     from bleak.backends.adapter import BaseBleakAdapter
     from bleak.backends.client import BaseBleakClient
     from bleak.backends.device import BLEDevice
@@ -142,8 +141,8 @@ async def find(address: Address, timing: Timing) -> Heard:
     return matches[0]
 
 
-def bluez(adapter: str | None) -> BlueZAdapterArgs:
-    """How bleak is told which adapter to use."""
+def bluez(adapter: str | None) -> Any:
+    """How bleak is told which adapter to use: as one of three typed dictionaries that are alike in this."""
     return {"adapter": adapter} if adapter else {}
 
 
@@ -160,16 +159,15 @@ def _matcher(target: str) -> tuple[Callable[[Heard], bool], bool]:
 
 def _heard(device: BLEDevice, data: AdvertisementData, before: Heard | None) -> Heard:
     """What is known now; the name and the rest may come in different packets."""
-    name = data.local_name or device.name
-    services = tuple(data.service_uuids)
+    before = before or Heard(device, device.address)
     return Heard(
         device=device,
         id=device.address,
-        name=((name or "").strip() or None) or (before and before.name),
-        address=_own_address(device.address, data) or (before and before.address),
+        name=(data.local_name or device.name or "").strip() or before.name,
+        address=_own_address(device.address, data) or before.address,
         signal=None if data.rssi <= _NO_SIGNAL else data.rssi,
-        services=services or (before.services if before else ()),
-        manufacturer=data.manufacturer_data or (before.manufacturer if before else {}),
+        services=tuple(data.service_uuids) or before.services,
+        manufacturer=data.manufacturer_data or before.manufacturer,
     )
 
 

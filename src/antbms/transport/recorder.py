@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from contextvars import ContextVar
 from pathlib import Path
 from typing import TextIO
 
@@ -16,11 +15,7 @@ from ..model.records import timestamp
 from ..protocol import MODULES, dialect
 from ..protocol.framing import Flaw
 from ..timing import Timing
-from .address import parse_address
 from .base import Medium, Pipe
-
-redacted: ContextVar[bool] = ContextVar("redacted", default=False)
-"""Whether a recording that begins leaves out the address of the device."""
 
 SECRETS = {
     head: next(shape for shape in dialect(name).SHAPES if head.startswith(shape.head))
@@ -128,9 +123,7 @@ class Recorder:
 
 
 def record_to(path: Path, pipe: Pipe, timing: Timing, title: str) -> Recorder:
-    """Record a pipe into a new file; `title` is its address. Raises `FileError`."""
-    if redacted.get():
-        title = f"{parse_address(title).scheme}:…"
+    """Record a pipe into a new file; `title` is its address, as it may be shown. Raises `FileError`."""
     file = open_record(path)
     try:
         return Recorder(pipe, file, timing, title)

@@ -20,13 +20,11 @@ from ..errors import LinkLost, UsageError
 from ..timing import DEFAULT, Timing
 from .address import Address
 from .base import Medium, Pipe
-from .held import Held, _leftovers
+from .held import Held
 from .rfcomm_errors import AlreadyOpen, NotPaired, explain, lost
 
 if TYPE_CHECKING:
     from aio_rfcomm import Bluetooth, RfcommChannel
-
-__all__ = ["SERIAL_PORT", "Held", "KnownDevice", "RfcommPipe", "_leftovers", "known_devices", "open_rfcomm"]
 
 SERIAL_PORT: Final = UUID("00001101-0000-1000-8000-00805f9b34fb")
 """The Serial Port Profile."""

@@ -9,7 +9,7 @@ from ...model import DeviceInfo, Snapshot
 from ..packet import Packet, Request
 from . import status
 from .frame import NAME, SHAPES
-from .login import login
+from .login import PASSWORDS, login
 from .messages import (
     COUNTERS_REQUEST,
     PACK_ID_REQUEST,
@@ -51,8 +51,11 @@ PAUSE = 0.2
 STATUS: tuple[tuple[Request, ...], ...] = ((STATUS_REQUEST,),)
 INFO: tuple[Request, ...] = (VERSIONS_REQUEST, PACK_ID_REQUEST)
 COUNTERS: Request | None = COUNTERS_REQUEST
-SECRETS = (b"\x7e\xa1\x23",)
-"""Password frames."""
+SECRETS = (
+    b"\x7e\xa1\x23",
+    *(b"\x7e\xa1" + bytes((function,)) + at.to_bytes(2, "little") for function in (0x02, 0x12) for at in PASSWORDS),
+)
+"""Password frames, and readings of the registers that hold passwords."""
 
 
 def to_snapshot(packets: Sequence[Packet], *, time: datetime, battery: str, apart: float = 0.0) -> Snapshot:

@@ -22,6 +22,9 @@ class Slot(NamedTuple):
 SLOTS = {1: Slot(330, 8), 2: Slot(338, 8), 3: Slot(346, 8), 4: Slot(354, 8), 5: Slot(362, 12)}
 """By level. 330: 20s-113ah-24cbub; 362: uart-acks."""
 
+PASSWORDS = range(330, 386)
+"""Addresses of the registers that hold passwords (ant.md §7): never read, never written."""
+
 
 def login(password: str, level: int | None = None, address: str | None = None, medium: Medium | None = None) -> Login:
     """Ask for a level: by default the one whose slot the password's length fits.

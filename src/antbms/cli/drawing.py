@@ -1,0 +1,29 @@
+"""Prints what is drawn: in colour on a terminal, as plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Console, RenderableType
+
+from .bars import LINES, PLAIN, Style
+from .screen import can_show
+
+WIDEST = 100
+"""Columns; a wider picture is harder to read."""
+SIDE = (0, 1)
+"""Margins above and below, left and right."""
+
+
+def put(draw: Callable[[int, Style], RenderableType]) -> None:
+    """Print on standard output what `draw` makes for a width and a style of lines."""
+    console = Console(highlight=False, emoji=False)
+    lines = can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows
+    width = min(console.width, WIDEST)
+    drawn = draw(width, LINES if lines else PLAIN)
+    if console.is_terminal:
+        console.print(drawn, width=width)
+        return
+    with console.capture() as text:
+        console.print(drawn, width=width)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in text.get().splitlines()))

@@ -95,7 +95,7 @@ def test_answers(ports: Ports) -> None:
 
 
 def test_each_is_asked_for_a_bounded_time(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hang(*_: object, **_: object) -> None:
+    async def hang(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
     ports()

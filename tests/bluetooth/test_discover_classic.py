@@ -19,7 +19,7 @@ from test_discover_bluetooth import by_address, steps
 
 Printed = pytest.CaptureFixture[str]
 NAMES = {"ant": "BMS-ANT16S", "ant-legacy": "BMS-ANT24S", "jbd": "JBD-SP08S"}
-HEADPHONES, GPS, HEARD = address(0x21), address(0x22), address(0x23)
+HEADPHONES, GPS, HEARD, OUT_OF_REACH = (address(0x20 + number) for number in range(4))
 CLASSIC = ("scan", "--kind", "classic")
 
 
@@ -83,13 +83,14 @@ def test_what_is_only_heard_is_listed_once(monkeypatch: pytest.MonkeyPatch, caps
     async def world() -> AsyncIterator[None]:
         async with new_world() as made, heard():
             made.bluez.add(HEARD, "ANT-BLE16ZMUB")
-            made.bluez.add(HEADPHONES, "Headphones")
+            made.bluez.add(OUT_OF_REACH, "ANT-BLE20A")
             yield
 
     antbms_in_world = command_line(monkeypatch, world)
     assert antbms_in_world("scan", "--kind", "classic", "--kind", "ble", "--seconds", "0.4", "--json") == 0
     found = by_address(capsys.readouterr().out)
-    assert {address: one["kind"] for address, one in found.items()} == {HEARD: "ble", HEADPHONES: "classic"}
+    assert {address: one["kind"] for address, one in found.items()} == {HEARD: "ble", OUT_OF_REACH: "classic"}
+    assert found[OUT_OF_REACH]["likely"] is None, "nothing says that it has a serial port"
 
 
 @pytest.mark.parametrize(("number", "protocol"), [*enumerate(PROTOCOLS)])

@@ -15,7 +15,7 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("BlueZ is Linux only", allow_module_level=True)
 
-from classic_radio import HostRadio
+from classic_radio import HostRadio, Module
 from classic_world import PROTOCOLS, QUICK, World, address, collect, new_world, opened, play, until
 from fake_bluez import FakeBluez, system_bus
 
@@ -25,7 +25,7 @@ from antbms.errors import LinkLost, OpenError, UsageError
 from antbms.protocol import ant
 from antbms.sim import make_device
 from antbms.timing import Timing
-from antbms.transport import Medium, held, parse_address, rfcomm
+from antbms.transport import Medium, Pipe, held, parse_address, rfcomm
 from antbms.transport.held import Held
 from antbms.transport.rfcomm import KnownDevice, known_devices, open_rfcomm
 
@@ -254,6 +254,14 @@ def test_bluetooth_goes_away(event: Callable[[FakeBluez], Coroutine[Any, Any, No
     play(scene)
 
 
+async def unless_off(module: Module) -> Pipe | None:
+    try:
+        return await opened(module)
+    except OpenError as error:
+        assert "switched off" in str(error)  # noqa: PT017
+        return None
+
+
 def test_bluetooth_comes_back() -> None:
     async def scene(world: World) -> None:
         module = await world.battery()
@@ -262,7 +270,10 @@ def test_bluetooth_comes_back() -> None:
         with pytest.raises(OpenError, match="switched off"):
             await opened(module)
         await world.bluez.power(True)
-        await (await opened(module)).close()
+        async with asyncio.timeout(5):  # a signal tells the library, some time later
+            while (pipe := await unless_off(module)) is None:
+                await asyncio.sleep(0)
+        await pipe.close()
         await other.close()
 
     play(scene)

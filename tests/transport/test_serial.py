@@ -5,8 +5,9 @@ import errno
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ termios = pytest.importorskip("termios", reason="Windows has no ptys")
 tty = pytest.importorskip("tty")
 
 QUICK = Timing(open=10, close=2)
+NOBODY = 65534
 
 
 class Pty:
@@ -276,11 +278,27 @@ def test_what_is_no_port(tmp_path: Path) -> None:
     assert "cannot be opened: " in str(refused("/dev/a\0b"))
 
 
-@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() == 0, reason="root may open everything")
-def test_no_permission(tmp_path: Path) -> None:
-    port = tmp_path / "port"
-    port.touch(0)
-    assert "no permission" in str(refused(str(port)))
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may open everything; so root steps down."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="users and groups of Linux")
+def test_no_permission() -> None:
+    refused("/dev/nothing")  # imports what nobody may not read
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        port = Path(folder) / "port"
+        port.touch(0)
+        with as_nobody():
+            assert "no permission" in str(refused(str(port)))
 
 
 def test_opening_takes_no_longer_than_allowed(pty: Pty, monkeypatch: pytest.MonkeyPatch) -> None:

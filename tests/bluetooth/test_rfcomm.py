@@ -271,7 +271,7 @@ def test_bluetooth_comes_back() -> None:
             await opened(module)
         await world.bluez.power(True)
         async with asyncio.timeout(5):  # a signal tells the library, some time later
-            while (pipe := await unless_off(module)) is None:
+            while (pipe := await unless_off(module)) is None:  # noqa: ASYNC110  # the signal is the library's own
                 await asyncio.sleep(0)
         await pipe.close()
         await other.close()

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -292,7 +293,9 @@ def as_nobody() -> Iterator[None]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="users and groups of Linux")
 def test_no_permission() -> None:
-    refused("/dev/nothing")  # imports what nobody may not read
+    refused("/dev/nothing")
+    for name in ("grp", "pwd"):  # what is imported on the way may lie where nobody may not read
+        import_module(name)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         port = Path(folder) / "port"

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from battery_fakes import PROTOCOLS, Line, battery_over, board, descriptors, number_of, numbered, until
-from virtual_time import run, timing
 
 import antbms
 from antbms.battery import Battery
@@ -19,6 +18,7 @@ from antbms.serve import serve_pty, serve_tcp
 from antbms.sim import make_device
 from antbms.timing import Timing
 from antbms.transport import Medium, serial
+from virtual_time import run, timing
 
 QUICK = Timing(probe_first=0.1, probe_second=2.0, silence=0.005, open=10)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no ptys")

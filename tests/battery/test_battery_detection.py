@@ -21,13 +21,13 @@ from battery_fakes import (
     silent,
     status,
 )
-from virtual_time import now, run, timing
 
 from antbms.battery import Battery
 from antbms.errors import NoAnswer, Refused
 from antbms.protocol.jbd.frame import close_envelope
 from antbms.sim import make_device
 from antbms.transport import Medium
+from virtual_time import now, run, timing
 
 BOUND = 3 * (0.4 + 1.5) + 6 * 0.1
 """s: two rounds of three families, and a silence before each probe."""

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 from battery_fakes import JUNK, PROTOCOLS, Line, battery_over, descriptors, silent, status
-from virtual_time import run
 
 import antbms
 from antbms.errors import AntbmsError, LinkLost, NoAnswer, OpenError, Refused
@@ -19,6 +18,7 @@ from antbms.protocol.jbd.frame import close_envelope
 from antbms.serve import serve_pty, serve_tcp
 from antbms.sim import make_device
 from antbms.timing import Timing
+from virtual_time import run
 
 QUICK = Timing(probe_first=0.02, probe_second=0.05, silence=0.02, answer=0.1, open=10)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no ptys")

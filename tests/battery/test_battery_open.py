@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from battery_fakes import PROTOCOLS, content, snapshot_of
-from virtual_time import now, run, timing
 
 import antbms
 from antbms.capture import read_capture
@@ -20,6 +19,7 @@ from antbms.serve import serve_pty, serve_tcp
 from antbms.sim import make_device
 from antbms.timing import Timing
 from conftest import captures_dir
+from virtual_time import now, run, timing
 
 QUICK = Timing(probe_first=0.1, probe_second=2.0, silence=0.03, open=10)
 """On a busy machine the second round finds what the first one missed."""

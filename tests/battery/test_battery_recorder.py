@@ -22,7 +22,6 @@ from battery_fakes import (
     status,
     until,
 )
-from virtual_time import now, run, timing
 
 import antbms
 from antbms.capture import Chunk, read_capture
@@ -34,6 +33,7 @@ from antbms.sim import make_device
 from antbms.timing import Timing
 from antbms.transport import Medium, recorder
 from antbms.transport.recorder import Recorder
+from virtual_time import now, run, timing
 
 QUICK = Timing(probe_first=0.1, probe_second=2.0, silence=0.02, open=10)
 SECRET = bytes.fromhex("DD 5A 06 04 03 31 32 33 FF 6A 77")

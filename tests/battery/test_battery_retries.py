@@ -24,13 +24,13 @@ from battery_fakes import (
     snapshot_of,
     status,
 )
-from virtual_time import now, run, timing
 
 from antbms.errors import LinkLost, NoAnswer, Refused
 from antbms.protocol import ant, dialect, jbd
 from antbms.protocol.jbd.frame import close_envelope
 from antbms.sim import make_device
 from antbms.transport import Medium
+from virtual_time import now, run, timing
 
 PATIENCE = {name: dialect(name).PATIENCE for name in PROTOCOLS}
 

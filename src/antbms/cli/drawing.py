@@ -15,13 +15,18 @@ SIDE = (0, 1)
 """Margins above and below, left and right."""
 
 
-def put(draw: Callable[[int, Style], RenderableType]) -> None:
-    """Print on standard output what `draw` makes for a width and a style of lines."""
+def put(draw: Callable[[int, Style], RenderableType], *, widest: int = WIDEST, piped: int | None = None) -> None:
+    """Print on standard output what `draw` makes for a width and a style of lines.
+
+    widest: columns at most. piped: columns of what is no terminal; by default as on a terminal of usual size.
+    """
     console = Console(highlight=False, emoji=False)
     lines = can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows
-    width = min(console.width, WIDEST)
+    if not console.is_terminal and piped is not None:
+        console = Console(highlight=False, emoji=False, width=piped)
+    width = min(console.width, widest)
     drawn = draw(width, LINES if lines else PLAIN)
-    if console.is_terminal:
+    if console.legacy_windows:  # its colours are no part of the text
         console.print(drawn, width=width)
         return
     with console.capture() as text:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from rich.console import Console, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .bars import LINES, PLAIN, Style
+from .bars import Style
+from .drawing import put
 from .flow import DOT
-from .screen import can_show
 
 ENDLESS = 10_000
 """Columns of what is no terminal."""
@@ -36,14 +36,7 @@ class Column(NamedTuple):
 
 def show(draw: Callable[[int, Style], Iterable[RenderableType]]) -> None:
     """Print what `draw` makes of the width and of the letters for bars."""
-    console = Console(highlight=False, emoji=False)
-    lines = can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows
-    if not console.is_terminal:
-        console = Console(highlight=False, emoji=False, width=ENDLESS)
-    with console.capture() as text:
-        for block in draw(console.width, LINES if lines else PLAIN):
-            console.print(block)
-    console.file.write("".join(f"{line.rstrip()}\n" for line in text.get().splitlines()))
+    put(lambda width, style: Group(*draw(width, style)), widest=ENDLESS, piped=ENDLESS)
 
 
 def table(columns: Iterable[Column], last: Column, width: int) -> Table:

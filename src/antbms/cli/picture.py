@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from ..model import QUANTITIES, Kind, Quantity, Snapshot
-from .bars import LINES, PLAIN, Style, bar
+from .bars import LINES, Style, bar
 from .cells import draw_cells
+from .drawing import SIDE, put
 from .flow import flow
-from .screen import can_show
 from .wording import amount, clock, doubt_texts, phrase
 
-WIDEST = 100
-"""Columns; a wider picture is harder to read."""
-SIDE = (0, 1)
 GAP = 4
 """Columns between what is measured and what is counted."""
 
@@ -41,16 +38,7 @@ class Line(NamedTuple):
 
 def show(snapshot: Snapshot) -> None:
     """Print the picture on standard output, in colour on a terminal."""
-    console = Console(highlight=False, emoji=False)
-    lines = can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows
-    width = min(console.width, WIDEST)
-    drawn = picture(snapshot, width, LINES if lines else PLAIN)
-    if console.is_terminal:
-        console.print(drawn, width=width)
-        return
-    with console.capture() as text:
-        console.print(drawn, width=width)
-    console.file.write("".join(f"{line.rstrip()}\n" for line in text.get().splitlines()))
+    put(lambda width, style: picture(snapshot, width, style))
 
 
 def picture(snapshot: Snapshot, width: int, style: Style = LINES) -> RenderableType:

@@ -6,7 +6,7 @@ what was reported.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from ..model import Doubt
 
@@ -31,7 +31,7 @@ Temperatures = dict[str, float | None]
 Doubts = tuple[Doubt, ...]
 
 
-class Examined(NamedTuple):
+class Examined(Struct, frozen=True, gc=False):
     """What is left of the reported values, and what is computed from them; fields of `Snapshot`."""
 
     voltage: float | None
@@ -70,7 +70,7 @@ def examine(
     lowest, highest, spread = None, None, None
     if ordered:
         lowest, highest = ordered[0], ordered[-1]
-        spread = round((highest - lowest) * 1000) / 1000
+        spread = round((highest - lowest) * 1000) / 1000  # faster than round(…, 3)
     power = None if voltage is None or current is None else round(voltage * current, 1) + 0.0
     if reported is not None:
         _compare(reported, (power, highest, lowest), doubts)

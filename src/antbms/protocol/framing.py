@@ -8,7 +8,7 @@ so that a good frame inside or behind it is found.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -91,19 +91,20 @@ class Framer:
         self._need = 1  # length of the buffer from which looking again is worth it
         self._flaw: Flaw | None = None
 
-    def feed(self, data: bytes) -> list[Frame | Rejected]:
+    def feed(self, data: bytes) -> Sequence[Frame | Rejected]:
         """All that `data` completes, in the order of the stream."""
-        self._buffer += data
-        return self._scan(final=False) if len(self._buffer) >= self._need else []
+        buffer = self._buffer
+        buffer += data
+        return self._scan(final=False) if len(buffer) >= self._need else ()
 
-    def flush(self) -> list[Frame | Rejected]:
+    def flush(self) -> Sequence[Frame | Rejected]:
         """No more bytes will come for now: give up waiting for the rest of a frame."""
         return self._scan(final=True)
 
     def _scan(self, *, final: bool) -> list[Frame | Rejected]:
         buffer = self._buffer
         items: list[Frame | Rejected] = []
-        while shape := self._candidate():
+        while buffer and (shape := self._shape or self._candidate()):
             at = self._at
             there = bytes(buffer[at : at + LONGEST])
             verdict = shape.inspect(there)
@@ -130,8 +131,8 @@ class Framer:
         return items
 
     def _candidate(self) -> Shape | None:
-        """The shape of the next candidate, whose place is noted; kept until it is accepted or given up."""
-        if self._shape is None and len(self._buffer) > self._at and (match := self._find(self._buffer, self._at)):
+        """The shape of the next candidate; it and its place are kept until it is accepted or given up."""
+        if match := self._find(self._buffer, self._at):
             self._at, self._shape = match.start(), self._shapes[match.group()]
         return self._shape
 

@@ -5,7 +5,7 @@ Without loss: fields hold the raw integers of the wire, in its order; bytes that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain, islice
 from operator import truediv
@@ -90,6 +90,10 @@ class Compiled:
             offset += size
 
 
+Reader = Callable[[bytes], tuple[int, ...]]
+"""Raw values of some rows, read from data."""
+
+
 class View:
     """Some scalar rows of a layout, or one array: read straight from the data, the rest is passed over.
 
@@ -104,6 +108,10 @@ class View:
         if (reader := layout.readers.get(self)) is None:
             reader = layout.readers[self] = _Reader(layout, self.names)
         return reader
+
+    def reader(self, layout: Compiled) -> Reader:
+        """What reads the raw values from data of this layout."""
+        return self._reader(layout).read
 
     def raw(self, layout: Compiled, data: bytes) -> tuple[int, ...]:
         """The raw values."""
@@ -162,6 +170,11 @@ class Layout:
         self._counts = slice(min(places, default=0), max(places, default=-1) + 1)
         self._compile = lru_cache(maxsize=KEPT)(self._compile_for)
         self._compile_fields = lru_cache(maxsize=KEPT)(self._compile_names)
+
+    def divisors(self, *names: str) -> tuple[int, ...]:
+        """The divisors of these rows."""
+        known = {row.name: row.divisor for row in self.rows}
+        return tuple(known[name] for name in names)
 
     def compiled(self, data: bytes) -> Compiled:
         """The layout for `data`. Raises `FrameError` if a required row is missing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .framing import Frame, Framer, Rejected, Shape
 from .packet import Request
@@ -43,7 +43,7 @@ class Session:
         self._requests = ()
         return answer
 
-    def _match(self, items: list[Frame | Rejected]) -> tuple[Request, Frame] | None:
+    def _match(self, items: Sequence[Frame | Rejected]) -> tuple[Request, Frame] | None:
         answer = None
         for item in items:
             if isinstance(item, Rejected):

@@ -36,8 +36,10 @@ def inspect(data: bytes) -> int | Flaw:
         return end + 2
     if (flaw := _crc_flaw(data, 1, end)) is not None:
         return flaw
+    if data[end : end + 2] == TRAILER:
+        return end + 2
     for _ in range(SEGMENTS):
-        if data[end : end + 2] == TRAILER or data[end] not in SEGMENT_FUNCTIONS:
+        if data[end] not in SEGMENT_FUNCTIONS:
             break
         if there < end + 8:
             return end + 8
@@ -46,9 +48,9 @@ def inspect(data: bytes) -> int | Flaw:
             return end + 2
         if (flaw := _crc_flaw(data, start, end)) is not None:
             return flaw
-    if data[end : end + 2] != TRAILER:
-        return Flaw("trailer", f"ends with {data[end : end + 2].hex(' ')}, expected aa 55")
-    return end + 2
+        if data[end : end + 2] == TRAILER:
+            return end + 2
+    return Flaw("trailer", f"ends with {data[end : end + 2].hex(' ')}, expected aa 55")
 
 
 SHAPES = (Shape(NAME, HEAD, inspect),)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...model import Alarm, Flag, Snapshot
 from ..doubts import examine
-from ..layout import Fields, Layout, Row, View
+from ..layout import KEPT, Compiled, Fields, Layout, Reader, Row, View
 from ..packet import Packet, bit_numbers, name_of
 from . import words
 from .frame import NAME
@@ -81,83 +81,82 @@ STATUS = Layout(
 _MINUTES = (("minutes_to_full", "time_to_full"), ("minutes_to_empty", "time_to_empty"))
 
 # Names as on the wire: see `View`.
-_WORDS = View("level", "state", "protection", "warning")
+_SCALARS = View(
+    *("level", "state", "protection", "warning", "voltage", "current", "soc", "soh"),
+    *("discharge_code", "charge_code", "balancer_code", "board_type", "capacity", "remaining", "throughput", "power"),
+    *("uptime", "balancing", "cell_max", "cell_min", "drain_source_voltage", "discharge_gate_voltage"),
+    *("charge_gate_voltage", "comparator", "chemistry", "discharged", "charged", "discharge_time", "charge_time"),
+)
 _CELLS = View("cells")
 _SENSORS = View("temperatures", "mosfet_temperature", "balancer_temperature")
-_CODES = View("discharge_code", "charge_code", "balancer_code", "board_type", "balancing")
-_TIMES = View("uptime", "discharge_time", "charge_time")
-_SCALED = View(
-    "voltage",
-    "current",
-    "soc",
-    "soh",
-    "capacity",
-    "remaining",
-    "throughput",
-    "power",
-    "cell_max",
-    "cell_min",
-    "discharged",
-    "charged",
+_TAIL = View(
+    *("charge_duration", "since_charge", "minutes_to_full", "minutes_to_empty", "fast_current", "licence_hours"),
+    *("sampling_fault", "charger_voltage", "charger_current", "charger_state"),
 )
-_DETAILS = View(
-    "board_type",
-    "drain_source_voltage",
-    "discharge_gate_voltage",
-    "charge_gate_voltage",
-    "comparator",
-    "chemistry",
-    "charge_duration",
-    "since_charge",
-    *(minutes for minutes, _ in _MINUTES),
-    "fast_current",
-    "licence_hours",
-    "sampling_fault",
-    "charger_voltage",
-    "charger_current",
-    "charger_state",
+
+VOLTAGE, CURRENT, POWER, CELL = STATUS.divisors("voltage", "current", "power", "cells")
+CAPACITY, REMAINING, THROUGHPUT, DISCHARGED, CHARGED = STATUS.divisors(
+    "capacity", "remaining", "throughput", "discharged", "charged"
 )
+DRAIN, DISCHARGE_GATE, CHARGE_GATE = STATUS.divisors(
+    "drain_source_voltage", "discharge_gate_voltage", "charge_gate_voltage"
+)
+
+
+@lru_cache(maxsize=KEPT)
+def _readers(layout: Compiled) -> tuple[Reader, Reader, Reader]:
+    return _SCALARS.reader(layout), _CELLS.reader(layout), _SENSORS.reader(layout)
 
 
 def to_snapshot(packet: Packet, *, time: datetime, battery: str) -> Snapshot:
     """The contract of one status answer."""
-    layout, data = packet.layout, packet.data
-    level, state_code, protection, warning = _WORDS.raw(layout, data)
-    discharge_code, charge_code, balancer_code, board_type, balancing_word = _CODES.raw(layout, data)
-    uptime, discharge_time, charge_time = _TIMES.raw(layout, data)
-    voltage, current, soc, soh, capacity, remaining, throughput, power, high, low, discharged, charged = _SCALED.scaled(
-        layout, data
-    )
-    current += 0.0  # 0 / -10 is -0.0
-    balancing = _balanced_cells(board_type, balancing_word)
-    state = name_of(state_code, words.STATES)
+    data = packet.data
+    read_scalars, read_cells, read_sensors = _readers(packet.layout)
+    scalars = read_scalars(data)
+    level, state_code, protection, warning, voltage, current, soc, soh = scalars[:8]
+    discharge_code, charge_code, balancer_code, board_type, capacity, remaining, throughput, power = scalars[8:16]
+    uptime, balancing_word, highest, lowest, drain, discharge_gate, charge_gate, comparator = scalars[16:24]
+    chemistry, discharged, charged, discharge_time, charge_time = scalars[24:]
+    volts, amperes = voltage / VOLTAGE, current / CURRENT or 0.0  # no -0.0
+    state = words.STATES.get(state_code) or name_of(state_code, words.STATES)
     known = examine(
-        [(cell & CELL_MASK) / 1000 for cell in _CELLS.raw(layout, data)],
-        voltage,
-        current,
-        soc,
-        _temperatures(_SENSORS.raw(layout, data)),
+        [(cell & CELL_MASK) / CELL for cell in read_cells(data)],
+        volts,
+        amperes,
+        float(soc),
+        _temperatures(read_sensors(data)),
         state,
-        (power, high, low),
+        (power / POWER, highest / CELL, lowest / CELL),
     )
+    balancing = _balanced_cells(board_type, balancing_word)
     protections, protection_flags = words.PROTECTION.split(protection)
     warnings, warning_flags = words.WARNING.split(warning)
+    details = {
+        "chemistry": words.CHEMISTRIES.get(chemistry) or name_of(chemistry, words.CHEMISTRIES),
+        "board_type": board_type,
+        "drain_source_voltage": drain / DRAIN,
+        "discharge_gate_voltage": discharge_gate / DISCHARGE_GATE,
+        "charge_gate_voltage": charge_gate / CHARGE_GATE,
+        "comparator": comparator,
+    }
+    if board_type in words.ACTIVE_BALANCERS or len(packet.layout.rows) > STATUS.required:
+        details |= _more_details(packet, board_type, balancing_word)
     return Snapshot(
         time=time,
         battery=battery,
         protocol=NAME,
         level=level,
         voltage=known.voltage,
-        current=current,
+        current=amperes,
         power=known.power,
         soc=known.soc,
-        soh=soh,
+        soh=float(soh),
         state=state,
-        capacity=round(capacity * 1000) / 1000,
-        remaining=round(remaining * 1000) / 1000,
-        throughput=throughput,
-        charged=charged,
-        discharged=discharged,
+        capacity=round(capacity / CAPACITY, 3),
+        remaining=round(remaining / REMAINING, 3),
+        throughput=throughput / THROUGHPUT,
+        charged=charged / CHARGED,
+        discharged=discharged / DISCHARGED,
         uptime=uptime,
         charge_time=charge_time,
         discharge_time=discharge_time,
@@ -174,7 +173,7 @@ def to_snapshot(packet: Packet, *, time: datetime, battery: str) -> Snapshot:
         },
         alarms=protections + warnings,
         flags=protection_flags + warning_flags,
-        details=_details(packet, board_type, balancing_word),
+        details=details,
         doubts=known.doubts,
     )
 
@@ -236,13 +235,12 @@ def _sensor_names(count: int) -> tuple[str, ...]:
     return (*(f"t{number}" for number in range(1, count - 1)), "mosfet", "balancer")
 
 
-def _details(packet: Packet, board_type: int, balancing_word: int) -> dict[str, Any]:
-    details = _DETAILS.named(packet.layout, packet.data)
-    details["chemistry"] = name_of(details["chemistry"], words.CHEMISTRIES)
-    if _MINUTES[0][0] in details:
-        for minutes, seconds in _MINUTES:
-            if minutes in details:
-                details[seconds] = details.pop(minutes) * 60
+def _more_details(packet: Packet, board_type: int, balancing_word: int) -> dict[str, Any]:
+    """Those of longer frames, and of boards that balance actively."""
+    details = _TAIL.named(packet.layout, packet.data)
+    for minutes, seconds in _MINUTES:
+        if minutes in details:
+            details[seconds] = details.pop(minutes) * 60
     if divisor := words.ACTIVE_BALANCERS.get(board_type):
         word = balancing_word.to_bytes(4, "little")
         details["balancer_fault"] = word[0]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
+from msgspec.structs import asdict
+
 from ...model import Alarm, Flag, Snapshot, SwitchState
 from ..doubts import examine
 from ..layout import REST, Fields, Layout, Row, View
@@ -79,7 +81,7 @@ def to_snapshot(packets: Sequence[Packet], *, time: datetime, battery: str, apar
     basic = _basic(by_name["status"]) if "status" in by_name else {}
     measured = {name: basic.pop(name, None) for name in ("voltage", "soc", "temperatures")}
     known = examine(cells, current=basic.get("current"), compare_sum=apart <= TOGETHER, **measured)
-    return Snapshot(time=time, battery=battery, protocol=NAME, **basic, **known._asdict())
+    return Snapshot(time=time, battery=battery, protocol=NAME, **basic, **asdict(known))
 
 
 def from_snapshot(snapshot: Snapshot) -> tuple[Fields, Fields]:

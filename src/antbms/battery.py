@@ -47,7 +47,7 @@ class Battery:
         self._spoken = spoken
         self._timing = timing
         self._lock = asyncio.Lock()
-        # The alternative of the first status request that this device answers, and its latest answer.
+        # The alternative of the first status request that this device seems to answer, and its latest answer.
         self._answered = found.request if found else None
         self._status = self._usable(self._answer(found)) if found else None
         self._is_new = self._status is not None  # nobody has seen that answer yet
@@ -129,6 +129,7 @@ class Battery:
                 answer = await self._try(alternatives, patience)
             except NoAnswer:
                 problem = self._link.last_problem or problem
+                self._take_turns(alternatives)
                 continue
             packet = answer.packet
             if reason := self._spoken.failure(packet):
@@ -153,6 +154,12 @@ class Battery:
             self._answered = reply.request
             self._status = self._usable(answer) or self._status
         return answer
+
+    def _take_turns(self, alternatives: tuple[Request, ...]) -> None:
+        """Of alternatives that were sent together nobody knows which was answered: if one is not, try the next."""
+        fitting = [request for request in alternatives if request.fits(self._link.pipe.medium)]
+        if self._answered in fitting:
+            self._answered = fitting[(fitting.index(self._answered) + 1) % len(fitting)]
 
     def _usable(self, answer: Answer) -> Answer | None:
         """The answer, unless it is a refusal, or too short."""
@@ -199,7 +206,8 @@ async def open_battery(
             if on_note and pipe.medium is not Medium.MEMORY:
                 on_note(f"{where.text} speaks {spoken.NAME}; --protocol {spoken.NAME} makes the next read quicker")
         battery = Battery(link, spoken, timing, found)
-        if secret is not None and not (found and spoken.NAME == "jbd"):  # detection has unlocked a jbd module itself
+        # A jbd module that lets requests through is unlocked, or was unlocked by detection.
+        if secret is not None and not (found and spoken.NAME == "jbd" and pipe.medium is Medium.BLUETOOTH):
             await battery.login(secret)
         yield battery
     finally:

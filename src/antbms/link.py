@@ -12,7 +12,7 @@ from msgspec import Struct
 from .errors import AntbmsError, NoAnswer, Refused
 from .protocol import MODULES, Dialect, dialect, jbd
 from .protocol.framing import Frame
-from .protocol.jbd.login import LOCK_REQUEST
+from .protocol.jbd.login import LOCK_REQUEST, is_locked
 from .protocol.login import Login
 from .protocol.packet import Medium, Packet, Request
 from .protocol.session import Session
@@ -166,10 +166,10 @@ async def detect(link: Link, timing: Timing, *, change_baud: bool, password: str
 async def _is_locked(link: Link, timing: Timing) -> bool:
     """Whether there is a `jbd` Bluetooth module that wants a password."""
     try:
-        await link.ask((LOCK_REQUEST,), patience=timing.probe_first, secret=True)
+        reply = await link.ask((LOCK_REQUEST,), patience=timing.probe_first, secret=True)
     except NoAnswer:
         return False
-    return True
+    return is_locked(jbd.unpack(reply.frame))
 
 
 async def _search(link: Link, timing: Timing, *, change_baud: bool) -> Reply:

@@ -26,6 +26,7 @@ from .timing import DEFAULT, Timing
 
 T = TypeVar("T")
 
+_starting = threading.Lock()
 _open: set[AbstractAsyncContextManager[asynchronous.Battery]] = set()
 
 
@@ -98,9 +99,14 @@ def open(
         _close(manager)
 
 
-@cache
 def _loop() -> asyncio.AbstractEventLoop:
-    """The background loop, started when it is first needed."""
+    """The background loop, started when it is first needed, by whichever thread."""
+    with _starting:
+        return _started()
+
+
+@cache
+def _started() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="antbms", daemon=True).start()
     atexit.register(_close_all)

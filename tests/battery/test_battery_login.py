@@ -129,3 +129,79 @@ def test_a_level_of_ant() -> None:
                 await battery.login("11111111", 3)
 
     run(main())
+
+
+def test_the_password_of_a_board_is_given_on_a_wire() -> None:
+    """Also when the protocol was found by itself; 80 is no wrong password, but an old board."""
+    device = make_device("jbd")
+    answers = {"83": WrongPassword, "80": Refused}
+
+    for status, kind in answers.items():
+
+        def far(data: bytes, line: Line, status: str = status) -> list[tuple[float, bytes]]:
+            if data.startswith(b"\xdd\x5a\x06"):
+                return [(0.05, close_envelope({"register": 6, "status": int(status, 16)}))]
+            answer = device.receive(data, now())
+            return [(0.05, answer)] if answer else []
+
+        async def main(far: Far = far, kind: type[Refused] = kind) -> None:
+            with pytest.raises(kind) as caught:
+                async with battery_over(Line(far, Medium.WIRE), password="123456"):
+                    pass
+            assert caught.type is kind
+
+        run(main())
+
+
+@pytest.mark.parametrize("state", [1, 2])
+def test_a_module_that_wants_no_password_is_not_called_locked(state: int) -> None:
+    def far(data: bytes, line: Line) -> list[tuple[float, bytes]]:
+        is_lock = data.startswith(b"\xff\xaa\x15")
+        return [(0.05, close_envelope({"command": 0x15}, bytes((state,))))] if is_lock else []
+
+    async def main() -> None:
+        with pytest.raises(NoAnswer):
+            async with battery_over(line(far)):
+                pass
+
+    run(main())
+
+
+@pytest.mark.parametrize("request_", ["5A 5A 00 00 00 00", "DB DB 00 00 00 00"])
+def test_a_legacy_board_that_answers_one_request_only(request_: str) -> None:
+    """On a medium that tells nothing both are sent, and nobody knows which one was answered."""
+    device = make_device("ant-legacy")
+    known = bytes.fromhex(request_)
+
+    def far(data: bytes, line: Line) -> list[tuple[float, bytes]]:
+        return [(0.05, device.receive(known, now()))] if known in data else []
+
+    async def main() -> None:
+        async with battery_over(Line(far)) as battery:
+            for _ in range(3):
+                assert (await battery.read()).cells
+
+    run(main())
+
+
+@pytest.mark.parametrize("password", ["", "pässword"])
+def test_what_cannot_be_a_password(password: str) -> None:
+    async def main() -> None:
+        with pytest.raises(UsageError) as caught:
+            async with battery_over(Line(board("ant")), password=password):
+                pass
+        assert not password or password not in caught.value.text()
+
+    run(main())
+
+
+def test_an_answer_without_data() -> None:
+    def far(data: bytes, line: Line) -> list[tuple[float, bytes]]:
+        return [(0.05, close_envelope({"command": 0x15}))] if data.startswith(b"\xff\xaa\x15") else []
+
+    async def main() -> None:
+        with pytest.raises(NoAnswer):
+            async with battery_over(line(far), password=PASSWORD):
+                pass
+
+    run(main())

@@ -260,3 +260,12 @@ def test_there_is_no_bar_elsewhere(way: str, reading: Path, capsys: Printed, mon
         args = ["--hex", "DD A5 03 00 FF FD 77"]
     assert run(["decode", *args]) == 0
     assert "%" not in capsys.readouterr().err
+
+
+def test_every_recording_can_be_counted(captures: Path) -> None:
+    """Also requests that nothing is known to answer."""
+    from antbms.cli.main import run as run_command
+
+    for path in sorted(captures.glob("*/*.txt")):
+        if not path.name.endswith("damaged.txt"):
+            assert run_command(["decode", "--summary", str(path)]) == 0, path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -43,6 +44,20 @@ options_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One line of JSON a record.")
 protocol_option = click.option("--protocol", type=click.Choice(PROTOCOLS), help="What to speak, if you know it.")
+LONGEST = 86400.0
+"""s between two readings: more is no recording."""
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds; not a number is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return seconds
+
+
 REDACT = f"{__name__}.redact"
 """Where the context of a command keeps whether its recording leaves out the address."""
 

@@ -132,7 +132,7 @@ def _in_our_words(error: click.ClickException) -> str:
 def _flush() -> bool:
     """Hand over what was printed; False if nobody takes it (then nothing complains about it later either)."""
     good = True
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed before we began
         try:
             stream.flush()
         except OSError:

@@ -12,7 +12,7 @@ import click
 from msgspec import Struct
 
 from ..errors import NoAnswer
-from .device import check_new, device_arguments, opened, redact_option
+from .device import LONGEST, Seconds, check_new, device_arguments, opened, redact_option
 
 EPILOG = """\b
 Examples:
@@ -45,10 +45,14 @@ class Tally(Struct):
 @click.command(epilog=EPILOG)
 @device_arguments
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--duration", type=click.FloatRange(min=0), metavar="S", help="Stop after this many seconds.")
+@click.option("--duration", type=Seconds(min=0), metavar="S", help="Stop after this many seconds.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many readings.")
 @click.option(
-    "--every", type=click.FloatRange(min=0), default=1.0, metavar="S", help="Seconds from one reading to the next (1)."
+    "--every",
+    type=Seconds(min=0, max=LONGEST),
+    default=1.0,
+    metavar="S",
+    help="Seconds from one reading to the next (1).",
 )
 @redact_option
 @click.option("--force", is_flag=True, help="Overwrite FILE if it exists.")

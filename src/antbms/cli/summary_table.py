@@ -62,7 +62,9 @@ def _messages(link: Link) -> Table:
 
 
 def _answers(link: Link, protocol: str, message: str) -> Iterator[Text]:
-    times = link.exchanges.times[protocol, message]
+    times = link.exchanges.times.get((protocol, message))
+    if times is None:  # a request that nothing is known to answer
+        return
     yield Text(str(times.answered), "" if times.answered >= times.asked else "yellow")
     for share in (0.5, 0.99, 1.0):
         reached = times.reached(share)

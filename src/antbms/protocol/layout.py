@@ -35,6 +35,7 @@ class Row(Struct, frozen=True):
     divisor: value = raw / divisor, a float in `unit`; negative turns the sign of the wire round; 0 keeps the integer.
     count: makes an array: a number, the name of the row that holds the number, or REST.
     codes, bits: words for the values of an enumeration, for the bits of a mask.
+    mask: the bits that hold the value, where others hold something else.
     source: the recording or reference that proves the row; empty: as the reference of the protocol says.
     """
 
@@ -47,6 +48,7 @@ class Row(Struct, frozen=True):
     codes: Mapping[int, str] = {}
     bits: Mapping[int, str] = {}
     source: str = ""
+    mask: int = 0
 
     @property
     def is_array(self) -> bool:

@@ -13,6 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+from ..errors import UsageError
 from .packet import Packet, Request
 
 Login = Generator[Request, Packet, None]
+
+
+def secret_bytes(password: str) -> bytes:
+    """A password as it goes over the wire. Raises `UsageError`, which does not repeat it, if it cannot be one."""
+    if not password or not password.isascii():
+        raise UsageError("a battery's password is made of ASCII letters, digits and signs")
+    return password.encode("ascii")

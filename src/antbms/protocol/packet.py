@@ -169,6 +169,8 @@ def name_of(code: int, codes: Mapping[int, str]) -> str:
 def _explain(row: Row, name: str, at: int, raw: bytes, value: Any) -> Explained:
     if isinstance(value, bytes):
         return Explained(at, raw, name, ascii_text(value))
+    if row.mask:
+        value &= row.mask
     if row.codes:
         return Explained(at, raw, name, value, "", name_of(value, row.codes))
     if row.bits:

@@ -165,6 +165,8 @@ def _check_options(scheme: str, options: Mapping[str, str]) -> None:
                 *([f"Did you mean {near}?"] if near else []),
                 "Options here: " + ", ".join(sorted(allowed)),
             )
+    if "mac" in options and not _BLUETOOTH.fullmatch(options["mac"]):
+        raise UsageError(f"mac={options['mac']}: is no Bluetooth address", "Write mac=AA:BB:CC:DD:EE:FF")
 
 
 def _check_target(known: Scheme, scheme: str, target: str) -> str:

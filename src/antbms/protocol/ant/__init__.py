@@ -53,9 +53,13 @@ INFO: tuple[Request, ...] = (VERSIONS_REQUEST, PACK_ID_REQUEST)
 COUNTERS: Request | None = COUNTERS_REQUEST
 SECRETS = (
     b"\x7e\xa1\x23",
-    *(b"\x7e\xa1" + bytes((function,)) + at.to_bytes(2, "little") for function in (0x02, 0x12) for at in PASSWORDS),
+    *(
+        b"\x7e\xa1" + bytes((function,)) + address.to_bytes(2, "little")
+        for function in (0x02, 0x12, 0x22, 0x42)
+        for address in PASSWORDS
+    ),
 )
-"""Password frames, and readings of the registers that hold passwords."""
+"""Password frames, and the registers that hold passwords, read or written."""
 
 
 def to_snapshot(packets: Sequence[Packet], *, time: datetime, battery: str, apart: float = 0.0) -> Snapshot:

@@ -38,7 +38,7 @@ def inspect(data: bytes) -> int | Flaw:
         return flaw
     if data[end : end + 2] == TRAILER:
         return end + 2
-    for _ in range(SEGMENTS):
+    for _ in range(SEGMENTS if data[2] >= BARE else 0):
         if data[end] not in SEGMENT_FUNCTIONS:
             break
         if there < end + 8:

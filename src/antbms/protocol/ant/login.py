@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...errors import UsageError, WrongPassword
-from ..login import Login
+from ..login import Login, secret_bytes
 from ..packet import Medium, Request
 from .frame import close_envelope
 
@@ -33,7 +33,7 @@ def login(password: str, level: int | None = None, address: str | None = None, m
 
     The answer holds the level that is now in force; a wrong password does not lower it.
     """
-    secret = password.encode("ascii", "replace")
+    secret = secret_bytes(password)
     level = level or (1 if len(secret) <= SLOTS[1].size else 5)
     if level not in SLOTS or len(secret) > SLOTS[level].size:
         raise UsageError(f"no password of {len(secret)} characters gives level {level}", "Levels are 1 to 5.")

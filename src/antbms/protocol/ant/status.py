@@ -30,7 +30,7 @@ STATUS = Layout(
         Row(4, "Q", "protection", bits=words.PROTECTION.words),
         Row(12, "Q", "warning", bits=words.WARNING.words),
         Row(20, "Q", "push"),
-        Row(28, "H", "cells", 1000, "V", count="cell_count"),
+        Row(28, "H", "cells", 1000, "V", count="cell_count", mask=CELL_MASK),
         Row("28+2N", "h", "temperatures", 1, "°C", count="sensor_count"),
         Row("B+0", "h", "mosfet_temperature", 1, "°C"),
         Row("B+2", "h", "balancer_temperature", 1, "°C"),

@@ -41,8 +41,11 @@ PAUSE = 0.05
 STATUS: tuple[tuple[Request, ...], ...] = ((BLUETOOTH_STATUS, WIRE_STATUS),)
 INFO: tuple[Request, ...] = ()
 COUNTERS: Request | None = None
-SECRETS = tuple(bytes((0xA5, 0xA5, address)) for address in (*range(0xF1, 0xF5), *range(102, 106)))
-"""The four parts of the password, and the registers that hold it."""
+SECRETS = (
+    *(bytes((0xA5, 0xA5, address)) for address in range(0xF1, 0xF5)),
+    *(bytes((head, head, address)) for head in (0xA5, 0x5A) for address in range(102, 106)),
+)
+"""The four parts of the password, and the registers that hold it, read or written."""
 
 
 def to_snapshot(packets: Sequence[Packet], *, time: datetime, battery: str, apart: float = 0.0) -> Snapshot:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...errors import UsageError, WrongPassword
-from ..login import Login
+from ..login import Login, secret_bytes
 from ..packet import Medium, Request
 from .frame import WRITE, short_frame
 
@@ -18,7 +18,7 @@ def login(password: str, level: int | None = None, address: str | None = None, m
     The first three parts are answered with a refusal each, the last one with its echo if the password is right
     (ant24c-rfcomm-writes). So the parts are sent one after the other, and only the last answer counts.
     """
-    secret = password.encode("ascii", "replace")
+    secret = secret_bytes(password)
     if len(secret) != SIZE:
         raise UsageError(f"the password of an ant-legacy board has {SIZE} characters, not {len(secret)}")
     for part, at in enumerate(range(0, SIZE, 2)):

@@ -7,8 +7,9 @@ locked; then the user's password is answered to its challenge, mixed with the mo
 from __future__ import annotations
 
 from ...errors import Refused, UsageError, WrongPassword
-from ..login import Login
-from ..packet import Medium, Request
+from ..login import Login, secret_bytes
+from ..packet import Medium, Packet, Request, name_of
+from . import words
 from .frame import HEAD, MODULE_HEAD, WRITE, close_envelope
 
 APP_KEY = b"000000"
@@ -19,6 +20,7 @@ PASSWORD_SIZE = 6
 ROOT_PASSWORD = b"JBDbtpwd!@#2023"
 """The same in every module (4s-sp04s034-ffaa-auth); only configuration needs it."""
 USE_PASSWORD = 0x06
+PASSWORD_STATUS = 0x83
 
 
 def module_request(command: int, data: bytes = b"") -> Request:
@@ -49,10 +51,10 @@ def module_login(password: str, address: str | None, *, root: bool = False) -> L
 
     Raises `UsageError` if the address is not known.
     """
-    secret = password.encode("ascii", "replace")
+    secret = secret_bytes(password)
     if len(secret) != PASSWORD_SIZE:
         raise UsageError(f"a JBD password has {PASSWORD_SIZE} characters, not {len(secret)}")
-    (state,) = (yield LOCK_REQUEST).data[:1]
+    state = _answer((yield LOCK_REQUEST))
     if state == REJECTED:
         raise Refused("the Bluetooth module rejects every application: it has another application key")
     if state == NO_PASSWORD:
@@ -61,13 +63,25 @@ def module_login(password: str, address: str | None, *, root: bool = False) -> L
         raise UsageError(
             "the answer to the module's challenge needs its Bluetooth address", "Next: -o mac=AA:BB:CC:DD:EE:FF"
         )
-    (challenge,) = (yield module_request(0x17)).data[:1]
-    if (yield module_request(0x18, mixed(secret, address, challenge))).data[0] != OK:
+    challenge = _answer((yield module_request(0x17)))
+    if _answer((yield module_request(0x18, mixed(secret, address, challenge)))) != OK:
         raise WrongPassword("the Bluetooth module says that the password is wrong")
     if root:
-        (challenge,) = (yield module_request(0x17)).data[:1]
-        if (yield module_request(0x1D, mixed(ROOT_PASSWORD, address, challenge))).data[0] != OK:
+        challenge = _answer((yield module_request(0x17)))
+        if _answer((yield module_request(0x1D, mixed(ROOT_PASSWORD, address, challenge)))) != OK:
             raise WrongPassword("the Bluetooth module rejects the configuration password")
+
+
+def is_locked(packet: Packet) -> bool:
+    """Whether the answer to LOCK_REQUEST says that a password is wanted."""
+    return packet.data == bytes((NEEDS_PASSWORD,))
+
+
+def _answer(packet: Packet) -> int:
+    """The one byte of data that every answer of a module has."""
+    if len(packet.data) != 1:
+        raise Refused(f"the Bluetooth module answers with {len(packet.data)} bytes instead of one")
+    return packet.data[0]
 
 
 def board_login(password: str) -> Login:
@@ -76,5 +90,9 @@ def board_login(password: str) -> Login:
         raise UsageError(f"the password of a JBD board has {PASSWORD_SIZE} digits")
     data = bytes((PASSWORD_SIZE, *map(int, password)))
     raw = close_envelope({"action": WRITE, "register": USE_PASSWORD}, data)
-    if (yield Request("password", raw, (HEAD + bytes((USE_PASSWORD,)),))).envelope["status"]:
+    answer = yield Request("password", raw, (HEAD + bytes((USE_PASSWORD,)),))
+    status = answer.envelope["status"]
+    if status == PASSWORD_STATUS:
         raise WrongPassword("the board says that the password is wrong")
+    if status:
+        raise Refused(f"the board refuses the password: {name_of(status, words.STATUS)}")

@@ -7,10 +7,11 @@ are known by name here: it may be what is missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from ..errors import LinkLost, OpenError
+from .bluetooth_hints import DENIED, SHARED_HINTS, Hints, chain
 
 Cause = Literal[
     "library",
@@ -45,7 +46,7 @@ class AlreadyOpen(Exception):
     """A device is open in this process: a second link would take the answers of the first."""
 
 
-_DENIED: Final = r"AccessDenied|Rejected send|REJECTED|Permission denied|\[WinError (5|-2147024891)\]"
+_DENIED: Final = DENIED + r"|\[WinError (5|-2147024891)\]"
 
 _CAUSES: Final[tuple[tuple[str, str, Cause], ...]] = (
     # The class of the exception, or the reason that it gives; what was said, a pattern; the cause.
@@ -100,28 +101,12 @@ _PHONE: Final = "Is a phone app or another computer connected to it? A battery s
 _NEAR: Final = "Go nearer: below about -85 dBm a connection often fails."
 _ADAPTERS: Final = "bluetoothctl list   shows the adapters; the first is hci0"
 
-_HINTS: Final[dict[tuple[Cause, str], tuple[str, ...]]] = {
+_HINTS: Final[Hints] = SHARED_HINTS | {
     ("library", ""): ("pip install bleak",),
     ("off", "linux"): ("bluetoothctl power on   (if blocked: rfkill unblock bluetooth)",),
-    ("off", "win32"): ("Settings > Bluetooth & devices: switch Bluetooth on",),
-    ("off", "darwin"): ("System Settings > Bluetooth: switch it on",),
-    ("no adapter", ""): ("Is the adapter plugged in? A virtual machine or container must be given it.",),
     ("wrong adapter", ""): (_ADAPTERS,),
     ("classic only", ""): ("A battery with classic Bluetooth has the address rfcomm:AA:BB:CC:DD:EE:FF",),
     ("old", ""): ("Update the system: BlueZ 5.55 is of 2020.",),
-    ("permission", "linux"): (
-        "sudo usermod -aG bluetooth $USER   then log out and in again",
-        "A snap, flatpak or container must be allowed to talk to org.bluez on the system bus.",
-    ),
-    ("permission", "darwin"): ("System Settings > Privacy & Security > Bluetooth: allow antbms, or your terminal",),
-    ("permission", "win32"): ("Settings > Privacy & security > Radios: let apps control them",),
-    ("daemon", ""): ("It usually starts again by itself: try again in a moment.",),
-    ("daemon", "linux"): ("sudo systemctl enable --now bluetooth   (on Debian first: apt install bluez)",),
-    ("no bus", ""): (
-        "sudo apt install dbus bluez",
-        "A container needs the host's bus: -v /run/dbus:/run/dbus",
-    ),
-    ("open", ""): ("One Battery serves several tasks: share it instead of opening it twice.",),
     ("busy", ""): ("Close the program that scans or connects, or wait for it, then try again.",),
     ("busy", "linux"): ("Close the program that scans or connects, or: sudo systemctl restart bluetooth",),
     ("pairing", "linux"): ("bluetoothctl   then: scan le, pair {id}, trust {id}",),
@@ -144,8 +129,8 @@ def explain(name: str, exc: BaseException, seconds: float, platform: str, device
     name: what the user typed; device: what the system calls the device.
     """
     cause = cause_of(exc)
-    *_, root = _chain(exc)
-    heard = next((str(error) for error in _chain(exc) if isinstance(error, NoConnection)), "")
+    *_, root = chain(exc)
+    heard = next((str(error) for error in chain(exc) if isinstance(error, NoConnection)), "")
     values = {
         "name": name,
         "id": device,
@@ -169,19 +154,11 @@ def lost(name: str, exc: BaseException | None = None) -> LinkLost:
 
 def cause_of(exc: BaseException) -> Cause:
     """What `exc` means, by its class or reason, and by what it and the errors behind it say."""
-    chain = list(_chain(exc))
-    names = {name for error in chain for name in _names(error)}
-    said = " ".join(_said(error) for error in chain)
+    errors = list(chain(exc))
+    names = {name for error in errors for name in _names(error)}
+    said = " ".join(_said(error) for error in errors)
     fits = (cause for name, pattern, cause in _CAUSES if name in names and re.search(pattern, said))
     return next(fits, "other")
-
-
-def _chain(exc: BaseException) -> Iterator[BaseException]:
-    """An exception, and those that caused it."""
-    error: BaseException | None = exc
-    while error is not None:
-        yield error
-        error = error.__cause__
 
 
 def _names(error: BaseException) -> Iterable[str]:

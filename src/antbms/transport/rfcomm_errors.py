@@ -7,10 +7,10 @@ exceptions are known by name here: it may be what is missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final, Literal
 
 from ..errors import LinkLost, OpenError
+from .bluetooth_hints import DENIED, SHARED_HINTS, Hints, chain
 
 Cause = Literal[
     "unpaired",
@@ -44,8 +44,6 @@ class AlreadyOpen(Exception):
     """A device is open in this process; a second opening would hang on Linux and fail elsewhere."""
 
 
-_DENIED: Final = r"AccessDenied|Rejected send|REJECTED|Permission denied"
-
 _CAUSES: Final[tuple[tuple[str, str, Cause], ...]] = (
     # The class of the exception or the reason that it gives; what the system said, a pattern; the cause.
     ("ImportError", "", "library"),
@@ -59,9 +57,9 @@ _CAUSES: Final[tuple[tuple[str, str, Cause], ...]] = (
     ("SWITCHED_OFF", "rfkill", "blocked"),
     ("SWITCHED_OFF", "", "off"),
     ("NO_ADAPTER", "", "no adapter"),
-    ("SERVICE_UNAVAILABLE", _DENIED, "permission"),
+    ("SERVICE_UNAVAILABLE", DENIED, "permission"),
     ("SERVICE_UNAVAILABLE", "", "daemon"),
-    ("UNSUPPORTED", _DENIED, "permission"),
+    ("UNSUPPORTED", DENIED, "permission"),
     ("UNSUPPORTED", "system bus", "no bus"),
     ("UNSUPPORTED", "", "unsupported"),
     ("EOFError", "", "no bus"),  # the bus hangs up, on a user whom it does not want
@@ -75,7 +73,7 @@ _CAUSES: Final[tuple[tuple[str, str, Cause], ...]] = (
     ("ConnectionFailedError", "not-powered|NotPowered|NotReady", "off"),
     # EACCES: the pairing failed or is gone. BlueZ has no name for that one, and says br-connection-unknown.
     ("ConnectionFailedError", r"refused|[Kk]ey.?[Mm]issing|Auth|unknown|\[Errno (13|111)\]|WinError 10013", "refused"),
-    ("ConnectionFailedError", _DENIED, "permission"),
+    ("ConnectionFailedError", DENIED, "permission"),
     ("ConnectionFailedError", r"timeout|aborted|\[Errno (104|110|113)\]|WinError 10060", "away"),
     ("OSError", r"\[Errno 9[37]\]|WinError 10047", "unsupported"),  # the kernel has no such sockets
 )
@@ -111,7 +109,7 @@ _BLE: Final = "A battery with Bluetooth LE only has the address ble:{device}"
 _UNPAIR: Final = "If nothing helps, remove it from the Bluetooth devices and pair it again."
 _CLOSE: Final = "Close the program that uses it (another antbms, a terminal, a monitor), then try again."
 
-_HINTS: Final[dict[tuple[Cause, str], tuple[str, ...]]] = {
+_HINTS: Final[Hints] = SHARED_HINTS | {
     ("unpaired", "linux"): (
         "bluetoothctl   then: scan on, pair {device}, trust {device}",
         _PIN,
@@ -125,23 +123,8 @@ _HINTS: Final[dict[tuple[Cause, str], tuple[str, ...]]] = {
     ("refused", ""): (_WAKE, _UNPAIR),
     ("refused", "linux"): (_WAKE, "bluetoothctl remove {device}   then pair and trust it again", _PIN),
     ("off", "linux"): ("bluetoothctl power on",),
-    ("off", "win32"): ("Settings > Bluetooth & devices: switch Bluetooth on",),
-    ("off", "darwin"): ("System Settings > Bluetooth: switch it on",),
     ("blocked", ""): ("rfkill unblock bluetooth   then: bluetoothctl power on",),
-    ("no adapter", ""): ("Is the adapter plugged in? A virtual machine or container must be given it.",),
-    ("daemon", ""): ("It usually starts again by itself: try again in a moment.",),
-    ("daemon", "linux"): ("sudo systemctl enable --now bluetooth   (on Debian first: apt install bluez)",),
     ("daemon", "win32"): ("Start the Bluetooth Support Service (services.msc).",),
-    ("no bus", ""): (
-        "sudo apt install dbus bluez",
-        "A container needs the host's bus: -v /run/dbus:/run/dbus",
-    ),
-    ("permission", "linux"): (
-        "sudo usermod -aG bluetooth $USER   then log out and in again",
-        "A snap, flatpak or container must be allowed to talk to org.bluez on the system bus.",
-    ),
-    ("permission", "darwin"): ("System Settings > Privacy & Security > Bluetooth: allow antbms, or your terminal",),
-    ("permission", "win32"): ("Settings > Privacy & security > Radios: let apps control them",),
     ("unsupported", ""): ("Use a serial port, or a bridge in the network: socket://host:port",),
     ("library", ""): ("pip install aio-rfcomm",),
     ("busy", ""): (_CLOSE,),
@@ -150,7 +133,6 @@ _HINTS: Final[dict[tuple[Cause, str], tuple[str, ...]]] = {
         "Beside it: -o channel=1",
         _CLOSE,
     ),
-    ("open", ""): ("One Battery serves several tasks: share it instead of opening it twice.",),
     ("elsewhere", ""): ("aio-rfcomm allows one open_bluetooth() in a process: use one event loop for all batteries.",),
     ("no sockets", ""): ("Leave out -o channel, or use the Python of your distribution.",),
     ("timeout", ""): (_WAKE,),
@@ -172,7 +154,7 @@ def explain(name: str, device: str, exc: BaseException, seconds: float, platform
     name: what the user typed; device: its Bluetooth address.
     """
     cause = cause_of(exc)
-    *_, root = _chain(exc)
+    *_, root = chain(exc)
     values = {"device": device, "seconds": seconds, "detail": str(root) or type(root).__name__}
     hints = _HINTS.get((cause, platform)) or _HINTS.get((cause, ""), ())
     return OpenError(f"{name}: {_SENTENCES[cause].format(**values)}", *(hint.format(**values) for hint in hints))
@@ -187,14 +169,6 @@ def lost(name: str, exc: BaseException) -> LinkLost:
 def cause_of(exc: BaseException) -> Cause:
     """What `exc` means, by its class or reason, and by what it and the errors behind it say."""
     names = {kind.__name__ for kind in type(exc).__mro__} | {getattr(getattr(exc, "reason", None), "name", "")}
-    said = " ".join(f"{getattr(error, 'type', '')} {error}" for error in _chain(exc))
+    said = " ".join(f"{getattr(error, 'type', '')} {error}" for error in chain(exc))
     fits = (cause for name, pattern, cause in _CAUSES if name in names and re.search(pattern, said))
     return next(fits, "other")
-
-
-def _chain(exc: BaseException) -> Iterator[BaseException]:
-    """An exception, and those that caused it."""
-    error: BaseException | None = exc
-    while error is not None:
-        yield error
-        error = error.__cause__

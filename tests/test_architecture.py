@@ -24,21 +24,24 @@ FLOORS = {
     "sim": 3,
     "transport": 4,
     "battery": 5,
-    "detect": 5,
     "link": 5,
+    "settings": 5,
+    "changes": 5,
+    "journal": 5,
     "discovery": 6,
     "doctor": 6,
     "watch": 6,
     "derive": 6,
     "serve": 6,
     "sinks": 7,
+    "config": 7.3,
     "monitor": 7.5,
     "web": 8,
     FACE: 8.5,
     "cli": 9,
     "sync": 9,
 }
-ONE_ROOM = {"detect": "battery", "link": "battery"}
+ONE_ROOM = dict.fromkeys(("link", "settings", "changes", "journal"), "battery")
 """Modules that live in the room of another."""
 
 PURE = {

@@ -27,10 +27,24 @@ if TYPE_CHECKING:
         NoAnswer,
         OpenError,
         Refused,
+        SinkError,
+        Unconfirmed,
         UsageError,
         WrongPassword,
     )
-    from .model import QUANTITIES, Alarm, DeviceInfo, Doubt, Flag, Quantity, Snapshot, SwitchState
+    from .model import (
+        QUANTITIES,
+        Alarm,
+        DeviceInfo,
+        Doubt,
+        Event,
+        Flag,
+        Offline,
+        Outcome,
+        Quantity,
+        Snapshot,
+        SwitchState,
+    )
     from .timing import Timing
 
 _HOMES = {
@@ -49,13 +63,28 @@ _HOMES = {
             "NoAnswer",
             "OpenError",
             "Refused",
+            "SinkError",
+            "Unconfirmed",
             "UsageError",
             "WrongPassword",
         ),
         "errors",
     ),
     **dict.fromkeys(
-        ("QUANTITIES", "Alarm", "DeviceInfo", "Doubt", "Flag", "Quantity", "Snapshot", "SwitchState"), "model"
+        (
+            "QUANTITIES",
+            "Alarm",
+            "DeviceInfo",
+            "Doubt",
+            "Event",
+            "Flag",
+            "Offline",
+            "Outcome",
+            "Quantity",
+            "Snapshot",
+            "SwitchState",
+        ),
+        "model",
     ),
 }
 """Public name → the module that holds it (`module:name` where the name differs)."""
@@ -67,6 +96,7 @@ __all__ = [
     "Battery",
     "DeviceInfo",
     "Doubt",
+    "Event",
     "FileError",
     "Flag",
     "Found",
@@ -74,12 +104,16 @@ __all__ = [
     "LinkError",
     "LinkLost",
     "NoAnswer",
+    "Offline",
     "OpenError",
+    "Outcome",
     "Quantity",
     "Refused",
+    "SinkError",
     "Snapshot",
     "SwitchState",
     "Timing",
+    "Unconfirmed",
     "UsageError",
     "WrongPassword",
     "__version__",

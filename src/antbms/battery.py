@@ -54,7 +54,7 @@ class Battery:
 
     @property
     def name(self) -> str:
-        """What the battery is called in records and messages: its address."""
+        """What the battery is called in records and messages: by default its address."""
         return self._link.name
 
     @property
@@ -180,6 +180,7 @@ async def open_battery(
     redact: bool = False,
     on_note: Callable[[str], None] | None = None,
     password: str | None = None,
+    name: str | None = None,
 ) -> AsyncIterator[Battery]:
     """Open a battery, and close it at the end of the block.
 
@@ -187,7 +188,8 @@ async def open_battery(
     itself if None. options: of the address, as after its `?`. record: a new file for everything that crosses the
     link, passwords left out; redact: the address as well. on_note: told in words what may interest a human, for
     example which protocol was found. password: of the battery; by default that of the environment variable which the
-    option `password_env` names, if there is one.
+    option `password_env` names, if there is one. name: what the battery is called in snapshots and errors; by default
+    its address.
 
     Raises `UsageError`, `OpenError`, `FileError`, and, while the protocol is being found or the password given,
     `NoAnswer`, `LinkLost`, `Refused`, `WrongPassword`.
@@ -197,7 +199,7 @@ async def open_battery(
     secret = password if password is not None else _password_in(where.options)
     pipe = await open_pipe(where, timing, spoken.BAUD if spoken else FIRST_BAUD, record, redact=redact)
     try:
-        link = Link(pipe, where.text, timing)
+        link = Link(pipe, name or where.text, timing)
         found = None
         if spoken is None:
             change_baud = pipe.medium in (Medium.WIRE, Medium.UNKNOWN) and "baud" not in where.options

@@ -8,8 +8,10 @@
     │   ├── OpenError     the port or socket could not be opened: nothing was sent
     │   ├── LinkLost      it was open and went away
     │   └── NoAnswer      it is open, but no valid answer came
-    └── Refused           the battery answered: no
-        └── WrongPassword     … because of the password
+    ├── Refused           the battery answered: no
+    │   └── WrongPassword     … because of the password
+    ├── Unconfirmed       a change was sent, and the battery does not show it
+    └── SinkError         readings cannot be handed on now
 
 Classes differ only where a caller acts differently: wait and reopen (`LinkError`), or tell a human (the rest).
 """
@@ -80,3 +82,13 @@ class Refused(AntbmsError):
 
 class WrongPassword(Refused):
     """The password was given, and is wrong. It is not tried again."""
+
+
+class Unconfirmed(AntbmsError):
+    """A change was sent once, and the battery's own state does not show it. It is not sent again."""
+
+    status = 3
+
+
+class SinkError(AntbmsError):
+    """A sink cannot take readings now; it is tried again later."""

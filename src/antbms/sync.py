@@ -38,7 +38,7 @@ class Battery:
 
     @property
     def name(self) -> str:
-        """What the battery is called in records and messages: its address."""
+        """What the battery is called in records and messages: by default its address."""
         return self._battery.name
 
     @property
@@ -79,6 +79,7 @@ def open(
     redact: bool = False,
     on_note: Callable[[str], None] | None = None,
     password: str | None = None,
+    name: str | None = None,
 ) -> Iterator[Battery]:
     """Open a battery, and close it at the end of the block; see `antbms.open`."""
     manager = asynchronous.open_battery(
@@ -90,6 +91,7 @@ def open(
         redact=redact,
         on_note=on_note,
         password=password,
+        name=name,
     )
     battery = _wait(manager.__aenter__())
     _open.add(manager)

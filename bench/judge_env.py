@@ -1,7 +1,8 @@
 """The environment of the peers: aiobmsble needs Python >= 3.12, which the project itself does not.
 
 It is made once, under `.bench/` (which git is told to ignore), by `venv` and `pip` alone. The project's own
-dependencies go in too, so that both sides of a comparison run on the same interpreter.
+dependencies go in too, so that both sides of a comparison run on the same interpreter. The tests of `tests/judges`
+use it as well: for them it holds bmstools, which brings no pyserial of its own, and virtual Bluetooth.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from pathlib import Path
 
 from common import REPO
 
-PEER = "aiobmsble==0.31"
+PEERS = ("aiobmsble==0.31", "bmstools==1.2.0", "pyserial==3.5")
+FOR_TESTS = ("bumble",)
+"""Of the project's extra `test`, what the judges need as well."""
 FOLDER = REPO / ".bench" / "judge"
 
 
@@ -24,7 +27,7 @@ def judge_python() -> Path:
     """The Python of the environment, which is made or brought up to date first where needed."""
     python = FOLDER / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = FOLDER / "requirements.txt"
-    wanted = "\n".join([PEER, *_own_dependencies()]) + "\n"
+    wanted = "\n".join([*PEERS, *_own_dependencies()]) + "\n"
     if not (python.exists() and _version(python) >= (3, 12)):
         subprocess.run([_base_python(), "-m", "venv", "--clear", FOLDER], check=True)
         (FOLDER.parent / ".gitignore").write_text("*\n", encoding="utf-8")
@@ -39,8 +42,9 @@ def _own_dependencies() -> list[str]:
     project = REPO / "pyproject.toml"
     if not project.exists():
         return []
-    dependencies: list[str] = tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("dependencies", [])
-    return dependencies
+    record = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    dependencies: list[str] = record.get("dependencies", [])
+    return dependencies + [name for name in record["optional-dependencies"]["test"] if name.startswith(FOR_TESTS)]
 
 
 def _base_python() -> Path:

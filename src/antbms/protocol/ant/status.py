@@ -208,6 +208,7 @@ def from_snapshot(snapshot: Snapshot) -> Fields:
         "cell_average": sum(known) / len(known) if known else 0.0,
         "cell_max": highest,
         "cell_min": lowest,
+        "cell_spread": highest - lowest,
         "chemistry": _code_of(details.get("chemistry"), words.CHEMISTRIES),
     }
     return (

@@ -60,7 +60,7 @@ def bits(words: BitTable) -> Iterator[str]:
 
 def codes(words: Mapping[int, str] | Mapping[str, str]) -> Iterator[str]:
     """The words of an enumeration."""
-    return table(("code", "text"), words.items())
+    return table(("code", "text"), sorted(words.items()))
 
 
 def layout(rows: Layout) -> Iterator[str]:
@@ -92,7 +92,8 @@ def sections() -> Iterator[tuple[str, Iterable[str]]]:
         ("### jbd: MOSFET byte", bits(jbd.MOSFETS)),
         (
             "### ant-legacy\n\nThis protocol has no bits. A MOSFET code that is a fault becomes `charge.N` or "
-            f"`discharge.N`; {', '.join(map(str, legacy.NO_FAULTS))} are no faults.",
+            f"`discharge.N`; {', '.join(map(str, legacy.NO_FAULTS))} are no faults, of either switch: one that "
+            "has no name there is shown by number as the reason of the switch.",
             (),
         ),
         ("## Switch codes\n\n### ant: charge", codes(ant.CHARGE)),

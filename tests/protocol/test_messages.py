@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from recordings import frames, recorded
-from wire import ant_frame, ant_request, jbd_frame, jbd_module, legacy_short
+from wire import ant_frame, ant_request, changed, jbd_frame, jbd_module, legacy_short
 
 from antbms.errors import UsageError
 from antbms.model import DeviceInfo
-from antbms.protocol import MODULES, dialect, parse
+from antbms.protocol import MODULES, Dialect, dialect, parse
 from antbms.protocol.packet import Medium, values
 
 
@@ -62,6 +62,8 @@ CASES: list[tuple[str, str, str, str, dict[str, Any], str | None]] = [
     (ant_frame(0x77, 5, b"\1").hex(), "ant", "unknown", "?", {"function": "unknown", "values": [1]}, None),
     ("DB DB 00 00 00 00", "ant-legacy", "status request", ">", {"address": 0}, None),
     ("5A 5A 00 00 00 00", "ant-legacy", "status request", ">", {"address": 0}, None),
+    ("DB DB 01 00 00 01", "ant-legacy", "display request", ">", {"address": 1}, None),
+    ("DB DB 02 00 00 02", "ant-legacy", "unknown", ">", {"address": 2}, None),
     ("5A 5A 00 00 01 01", "ant-legacy", "status request", ">", {"value": 1}, None),
     ("5A 5A 1F 00 00 1F", "ant-legacy", "parameter", "?", {"address": 31, "value": 0}, None),
     ("5A 5A 2C FF FF 2A", "ant-legacy", "parameter", "?", {"address": 44, "value": "not available"}, None),
@@ -164,6 +166,11 @@ def test_results_of_commands(code: int, failure: str | None) -> None:
     assert said(raw)["result"] == (failure or "ok")
 
 
+@pytest.mark.parametrize("data", [b"", b"\1"])
+def test_a_command_answer_without_a_result_is_no_success(data: bytes) -> None:
+    assert dialect("ant").failure(parse(ant_frame(0x61, 4, data))) == "an answer without a result"
+
+
 def test_a_level_is_no_refusal() -> None:
     """43 tells the level now, whatever its segment says (20s-113ah-24cbub)."""
     assert dialect("ant").failure(parse(ant_frame(0x43, 330, word(0), (0xFF, 5, b"")))) is None
@@ -246,6 +253,13 @@ def test_media() -> None:
     assert all(dialect("jbd").STATUS[0][0].fits(medium) for medium in Medium)
 
 
+@pytest.mark.parametrize("protocol", MODULES)
+def test_a_dialect_offers_all_that_its_interface_names(protocol: str) -> None:
+    wanted = {*Dialect.__annotations__, *(name for name in vars(Dialect) if name[0].islower())}
+    assert wanted >= {"NAME", "COUNTERS", "login", "to_info"}
+    assert not [name for name in wanted if not hasattr(dialect(protocol), name)]
+
+
 def test_bauds() -> None:
     assert {name: dialect(name).BAUD for name in MODULES} == {"ant": 19200, "ant-legacy": 19200, "jbd": 9600}
 
@@ -278,6 +292,14 @@ HIDDEN = ant_frame(0x12, 262, b"\xff" * 32)
             DeviceInfo(protocol="ant-legacy", manufacturer="ANT", cells=14),
         ),
         (
+            [changed(status_of("ant-legacy", "14s-170ah-model2019"), cell_count=32)],
+            DeviceInfo(protocol="ant-legacy", manufacturer="ANT", cells=32),
+        ),
+        (
+            [changed(status_of("ant-legacy", "14s-170ah-model2019"), cell_count=33)],
+            DeviceInfo(protocol="ant-legacy", manufacturer="ANT"),
+        ),
+        (
             [JBD_4S, recorded("jbd/4s-sp04s034-readout", "model")[0]],
             DeviceInfo(protocol="jbd", manufacturer="JBD", model="JBD-SP04S034-L4S-200A-B-U",
                        hardware="JBD-SP04S034-L4S-200A-B-U", software="8.0", produced=date(2022, 3, 28), cells=4),
@@ -287,7 +309,7 @@ HIDDEN = ant_frame(0x12, 262, b"\xff" * 32)
             DeviceInfo(protocol="jbd", manufacturer="JBD", software="1.2", produced=date(2018, 4, 17), cells=17),
         ),
     ],
-    ids=["ant", "ant, level 1", "ant-legacy", "jbd", "jbd, no name"],
+    ids=["ant", "ant, level 1", "ant-legacy", "ant-legacy, full", "ant-legacy, no room", "jbd", "jbd, no name"],
 )  # fmt: skip
 def test_info(raws: list[bytes], expected: DeviceInfo) -> None:
     packets = [parse(raw) for raw in raws]

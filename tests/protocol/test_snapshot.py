@@ -207,7 +207,7 @@ def jbd_snapshots(draw: Callable[..., Any]) -> Snapshot:
         details["balance_current"] = draw(on_grid(0, 65535, 1000))
     alarms, flags = marks("protection", "protection", jbd_words.PROTECTION.words, {12}, draw(bits(16)))
     warnings, _ = marks("warning", "warning", jbd_words.WARNING.words, set(), draw(bits(16)) if has_tail else [])
-    _, states = marks("mosfet", "warning", jbd_words.MOSFETS.words, set(range(2, 8)), extra)
+    unknown, states = marks("mosfet", "warning", jbd_words.MOSFETS.words, {2, 3, 7}, extra)
     return Snapshot(
         protocol="jbd",
         soc=draw(on_grid(0, 100)),
@@ -220,7 +220,7 @@ def jbd_snapshots(draw: Callable[..., Any]) -> Snapshot:
             name: SwitchState(on, None, "on" if on else "off")
             for name, on in (("charge", draw(st.booleans())), ("discharge", draw(st.booleans())))
         },
-        alarms=(*alarms, *warnings),
+        alarms=(*alarms, *warnings, *unknown),
         flags=(*flags, *states),
         details=details,
         **common(cells, voltage, draw(on_grid(-32768, 32767, scale))),
@@ -493,6 +493,33 @@ def test_doubt_sum(voltage: int, apart: float, doubted: bool) -> None:
         assert (got.voltage, got.power, got.doubts) == (voltage / 100, 0.0, ())
 
 
+@pytest.mark.parametrize(
+    ("cell", "voltage", "doubted"),
+    [
+        (0, 1320, False),  # not wired: the pack has four cells all the same
+        (0, 990, False),
+        (0, 971, False),
+        (0, 968, True),  # less than the three cells that are known
+        (0, 0, True),
+        (0, 1520, False),
+        (0, 1523, True),  # more than a fourth cell can bring
+        (65535, 1320, False),
+    ],
+)
+def test_a_doubted_cell_proves_little_about_the_sum(cell: int, voltage: int, doubted: bool) -> None:
+    got = jbd_pair(cell, voltage)
+    assert got.cells == (None, 3.3, 3.3, 3.3)
+    assert got.voltage == (None if doubted else voltage / 100)
+    assert doubts(got) == {"cells.1": cell / 1000} | ({"voltage": voltage / 100, "power": 0.0} if doubted else {})
+    assert not doubted or got.doubts[1].reason == "the known cells add up to 9.90 V"
+
+
+def test_a_board_with_nothing_but_its_tester_has_no_voltage() -> None:
+    """0.00 V beside fifteen cells of 3.6 V: the sixteenth, at 0 V, must not make it believable."""
+    got = snapshot(*recorded("jbd/16s-sp25s003-empty", "status"), *recorded("jbd/16s-sp25s003-empty", "cells"))
+    assert (got.voltage, got.power, doubts(got)["voltage"]) == (None, None, 0.0)
+
+
 TEMPERATURES = [(-41, None, True), (-40, None, False), (-39, -39.0, False), (150, 150.0, False), (151, None, True)]
 
 
@@ -721,6 +748,8 @@ def test_legacy_codes(code: int) -> None:
         got = snapshot(changed(LEGACY_14S, **{f"{name}_code": code}))
         assert got.switches[name].on == (code == 1)
         assert [alarm.code for alarm in got.alarms] == ([] if code in (0, 1, 4, 11, 15) else [f"{name}.{code}"])
+        if (name, code) in (("charge", 11), ("discharge", 4)):  # named for the other switch only: not dropped
+            assert got.switches[name].reason == f"unknown {code}"
         assert not got.flags
 
 
@@ -756,8 +785,9 @@ def test_jbd_mosfets() -> None:
     for raw in range(256):
         got = snapshot(changed(JBD_4S, mosfets=raw))
         assert (got.switches["charge"].on, got.switches["discharge"].on) == (bool(raw & 1), bool(raw & 2))
-        assert [flag.code for flag in got.flags] == [f"mosfet.{bit}" for bit in range(2, 8) if raw >> bit & 1]
-        assert not got.alarms
+        assert [flag.code for flag in got.flags] == [f"mosfet.{bit}" for bit in (2, 3, 7) if raw >> bit & 1]
+        unknown = [bit for bit in (4, 5, 6) if raw >> bit & 1]
+        assert got.alarms == tuple(Alarm(f"mosfet.{bit}", "warning", f"bit {bit}") for bit in unknown)
 
 
 def test_jbd_large_units() -> None:

@@ -72,7 +72,7 @@ _ROWS = (
     Quantity("discharge_gate_voltage", "Discharge gate voltage", "V", 1, detail=True),
     Quantity("charge_gate_voltage", "Charge gate voltage", "V", 1, detail=True),
     Quantity("comparator", "Comparator", "", 0, detail=True, text="raw"),
-    Quantity("line_resistance", "Line resistance", "Ω", 4, detail=True),
+    Quantity("line_resistance", "Line resistance", "Ω", 5, detail=True),
     Quantity("balance_current", "Balance current", "A", 3, detail=True),
     Quantity("balancer_fault", "Balancer fault code", "", 0, _S, detail=True),
     Quantity("charge_duration", "Duration of this charge", "s", 0, detail=True),

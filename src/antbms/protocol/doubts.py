@@ -60,6 +60,8 @@ def examine(
 
     V, A (> 0 charges), %, °C. reported: power (W), highest and lowest cell (V) as the device computed them; they serve
     only to raise doubts. compare_sum: whether cells and voltage were taken at the same moment.
+    A cell that is doubted may have anything from 0 V to the highest that a cell can have: only a pack voltage below or
+    above all of these is doubted (16s-sp25s003-empty: 0 V beside 15 cells of 3.6 V).
     """
     doubts: list[Doubt] = []
     good_cells: Cells = tuple(cells)
@@ -74,8 +76,15 @@ def examine(
     power = None if voltage is None or current is None else round(voltage * current, 1) + 0.0
     if reported is not None:
         _compare(reported, (power, highest, lowest), doubts)
-    if cells and compare_sum and voltage is not None and abs(sum(cells) - voltage) > SUM_TOLERANCE * voltage:
-        reason = f"the cells add up to {sum(cells):.2f} V"
+    total, unknown = sum(ordered), len(cells) - len(ordered)
+    tolerance = SUM_TOLERANCE * (voltage or 0.0)
+    if (
+        cells
+        and compare_sum
+        and voltage is not None
+        and not -tolerance <= voltage - total <= CELL_RANGE[1] * unknown + tolerance
+    ):
+        reason = f"the {'known ' if unknown else ''}cells add up to {total:.2f} V"
         doubts += (Doubt("voltage", voltage, reason), Doubt("power", power, reason))
         voltage = power = None
     if soc is not None and not SOC_RANGE[0] <= soc <= SOC_RANGE[1]:

@@ -23,26 +23,6 @@ from .messages import (
     unpack,
 )
 
-__all__ = [
-    "BAUD",
-    "COUNTERS",
-    "INFO",
-    "NAME",
-    "PATIENCE",
-    "PAUSE",
-    "SECRETS",
-    "SHAPES",
-    "STATUS",
-    "explain",
-    "failure",
-    "from_snapshot",
-    "login",
-    "pack",
-    "to_info",
-    "to_snapshot",
-    "unpack",
-]
-
 BAUD = 19200
 PATIENCE = 1.0
 """s for the answer to a read: 0.26 s at most in 750 recorded exchanges."""

@@ -147,8 +147,10 @@ def failure(packet: Packet) -> str | None:
     """
     function = packet.envelope["function"]
     if function == 0x61:
-        code = packet.fields.get("result", 1)
-        return None if code == 1 else name_of(code, words.COMMAND_RESULTS)
+        if not packet.whole:
+            return "an answer without a result"
+        code = packet.fields["result"]
+        return None if code == words.DONE else name_of(code, words.COMMAND_RESULTS)
     for kind, code, _ in packet.envelope.get("segments", ()):
         if kind == 0xFF and function in (0x12, 0x42) and code & 0xFF not in words.SUCCESSES:
             return name_of(code & 0xFF, words.RESULTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
+from ..ant_legacy import words as legacy
 from ..words import BitTable, switch_states
 
 PROTECTION = BitTable(
@@ -132,48 +133,16 @@ BALANCING_BITS = sum(1 << bit for bit in (25, 27, 28, 29))
 STATES = {0: "unknown", 1: "idle", 2: "charging", 3: "standby", 4: "discharging", 5: "fault"}
 """3 and 4: 22s-80ah-24bhub (2.2 A with state 4 and bit 19); esphome has them the other way round."""
 
-_MOSFET = {
-    0: "off",
-    1: "on",
-    3: "overcurrent",
-    6: "battery hot",
-    7: "MOSFET hot",
-    8: "current abnormal",
-    9: "balance wire loose",
-    10: "board hot",
-    13: "MOSFET abnormal",
-    15: "off by command",
-    17: "cold",
-    18: "cell difference",
-}
-CHARGE = _MOSFET | {
-    2: "cell overvoltage",
-    4: "full",
-    5: "pack overvoltage",
-    12: "opening failed",
-    14: "waiting",
-    16: "cell overvoltage level 2",
-    20: "self test",
-}
-DISCHARGE = _MOSFET | {
-    2: "cell undervoltage",
+CHARGE = legacy.CHARGE | {12: "opening failed", 14: "waiting", 18: "cell difference", 20: "self test"}
+DISCHARGE = legacy.DISCHARGE | {
     4: "overcurrent level 2",
-    5: "pack undervoltage",
     11: "charge is open",
-    12: "short circuit",
     14: "opening failed",
-    16: "cell undervoltage level 2",
+    18: "cell difference",
     19: "self test",
 }
-BALANCER = {
-    0: "off",
-    1: "at limit",
-    2: "by difference while charging",
-    3: "hot",
-    4: "automatic",
-    5: "manual",
-    10: "board hot",
-}
+"""MOSFET codes: those of the older boards, and what is new or has another name."""
+BALANCER = legacy.BALANCER | {2: "by difference while charging", 5: "manual"}
 CHARGE_SWITCH = switch_states(CHARGE, on=(1,))
 DISCHARGE_SWITCH = switch_states(DISCHARGE, on=(1,))
 BALANCE_SWITCH = (switch_states(BALANCER, on=()), switch_states(BALANCER, on=range(256)))
@@ -223,6 +192,8 @@ COMMAND_RESULTS = {
     7: "firmware does not match",
 }
 """Codes in the data of 61: another table than the one above."""
+DONE = 1
+"""The only one of them that says that the command was carried out."""
 COMMANDS = {
     1: "discharge off",
     3: "discharge on",

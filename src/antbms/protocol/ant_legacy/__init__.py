@@ -12,27 +12,6 @@ from .frame import NAME, SHAPES
 from .login import login
 from .messages import BLUETOOTH_STATUS, WIRE_STATUS, explain, failure, pack, refusal, status_answer, unpack
 
-__all__ = [
-    "BAUD",
-    "COUNTERS",
-    "INFO",
-    "NAME",
-    "PATIENCE",
-    "PAUSE",
-    "SECRETS",
-    "SHAPES",
-    "STATUS",
-    "explain",
-    "failure",
-    "from_snapshot",
-    "login",
-    "pack",
-    "refusal",
-    "to_info",
-    "to_snapshot",
-    "unpack",
-]
-
 BAUD = 19200
 PATIENCE = 1.0
 """s: 140 bytes need 73 ms on the wire; answers came within 0.2 s."""
@@ -59,6 +38,12 @@ def from_snapshot(snapshot: Snapshot) -> list[Packet]:
 
 
 def to_info(packets: Sequence[Packet]) -> DeviceInfo:
-    """What the status tells about the device: the protocol has no names or versions."""
-    cells = [packet.fields["cell_count"] for packet in packets if packet.message == "status"]
-    return DeviceInfo(protocol=NAME, manufacturer="ANT", cells=cells[0] if cells else None)
+    """What the status tells about the device: the protocol has no names or versions.
+
+    A number of cells that the frame has no room for is not known.
+    """
+    counts = (packet.fields["cell_count"] for packet in packets if packet.message == "status")
+    cells = next(counts, None)
+    return DeviceInfo(
+        protocol=NAME, manufacturer="ANT", cells=cells if cells is not None and cells <= status.INPUTS else None
+    )

@@ -24,6 +24,8 @@ from .status import STATUS
 
 REFUSAL = 0xF5
 KEEP_ALIVE = 0xFF
+DISPLAY = 0x01
+"""Address of the DB DB frame that switches the display's screen: no probe, and never sent."""
 NOT_AVAILABLE = 0xFFFF
 """Value of a parameter that the board does not have, or does not show."""
 
@@ -78,8 +80,10 @@ def failure(packet: Packet) -> str | None:
 def _short_message(envelope: Fields) -> Message:
     """Requests and their echoes are the same bytes: the direction is often not to be told."""
     head, address, value = envelope["head"], envelope["address"], envelope["value"]
-    if head == BLUETOOTH or (head == READ and address == 0):
+    if head in (BLUETOOTH, READ) and address == 0:
         return Message("status request", ">", _NOTHING)
+    if head == BLUETOOTH:
+        return Message("display request" if address == DISPLAY else "unknown", ">", _NOTHING)
     if head == READ:
         return Message("keep-alive" if address == KEEP_ALIVE else "parameter", "?", _NOTHING)
     if address == REFUSAL and value == 1:

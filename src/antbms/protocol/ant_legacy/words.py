@@ -28,7 +28,11 @@ DISCHARGE = _MOSFET | {
     16: "cell undervoltage level 2",
 }
 NO_FAULTS = (0, 1, 4, 11, 15)
-"""MOSFET codes that are states; every other one is an alarm."""
+"""MOSFET codes that are states, of either switch; every other one is an alarm.
+
+4 is named for charge only, and 11 for discharge only. At the other switch they are no fault either, as they are of a
+kind that is none; the switch itself shows them by number (`unknown 4`), so that nothing is dropped.
+"""
 
 BALANCER = {0: "off", 1: "at limit", 2: "by difference", 3: "hot", 4: "automatic", 10: "board hot"}
 WORKING = (1, 2, 4)

@@ -22,26 +22,6 @@ from .messages import (
     unpack,
 )
 
-__all__ = [
-    "BAUD",
-    "COUNTERS",
-    "INFO",
-    "NAME",
-    "PATIENCE",
-    "PAUSE",
-    "SECRETS",
-    "SHAPES",
-    "STATUS",
-    "explain",
-    "failure",
-    "from_snapshot",
-    "login",
-    "pack",
-    "to_info",
-    "to_snapshot",
-    "unpack",
-]
-
 BAUD = 9600
 PATIENCE = 2.0
 """s: the slowest first notification in the recordings came after 1.6 s."""

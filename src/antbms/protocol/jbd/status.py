@@ -138,7 +138,7 @@ def _basic(packet: Packet) -> dict[str, Any]:
         details |= {name: round(details[name] * 10, 1) for name in _SMALL if name in details}
     protections, flags = words.PROTECTION.split(protection)
     warnings, _ = words.WARNING.split(warning)
-    _, mosfet_flags = words.MOSFETS.split(mosfets & ~(words.CHARGE_BIT | words.DISCHARGE_BIT))
+    mosfet_alarms, mosfet_flags = words.MOSFETS.split(mosfets & ~(words.CHARGE_BIT | words.DISCHARGE_BIT))
     return {
         "voltage": voltage,
         "current": current,
@@ -152,7 +152,7 @@ def _basic(packet: Packet) -> dict[str, Any]:
             "charge": _switch(mosfets & words.CHARGE_BIT),
             "discharge": _switch(mosfets & words.DISCHARGE_BIT),
         },
-        "alarms": protections + warnings,
+        "alarms": protections + warnings + mosfet_alarms,
         "flags": flags + mosfet_flags,
         "details": details,
     }

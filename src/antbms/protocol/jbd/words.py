@@ -40,9 +40,9 @@ MOSFETS = BitTable(
     "mosfet",
     "warning",
     {2: "current limiter on", 3: "heater on", 7: "large units"},
-    states=range(2, 8),
+    states=(2, 3, 7),
 )
-"""Bits beside the two switches in the MOSFET byte (V11); unproved."""
+"""Bits beside the two switches in the MOSFET byte (V11); unproved. 4 to 6 have no name: shown by number, as alarms."""
 
 CHARGE_BIT, DISCHARGE_BIT = 0x01, 0x02
 LARGE_UNITS = 0x80

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from antbms.model import QUANTITIES, Quantity
+from antbms.model import QUANTITIES, Kind, Quantity
 from antbms.protocol.ant import messages as ant_messages
 from antbms.protocol.ant import words as ant
 from antbms.protocol.ant.status import STATUS as ANT_STATUS
@@ -16,8 +16,11 @@ from antbms.protocol.jbd import words as jbd
 from antbms.protocol.jbd.status import BASIC, CELLS
 from antbms.protocol.layout import Layout
 from antbms.protocol.words import BitTable
+from antbms.sinks.prometheus import LISTS, metric_name
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
+
+TOTAL = {Kind.COUNTER: "_total"}
 
 HEAD = """# Reference
 
@@ -44,9 +47,19 @@ def quantities(detail: bool) -> Iterator[str]:
     def row(quantity: Quantity) -> tuple[object, ...]:
         resolution = "" if quantity.digits is None else f"{10**-quantity.digits:.{quantity.digits}f}"
         how = "computed" if quantity.derived else "reported"
-        return f"`{quantity.name}`", quantity.label, quantity.unit, resolution, quantity.kind.value, how, quantity.text
+        metric = "" if quantity.name in LISTS else f"`{metric_name(quantity)}{TOTAL.get(quantity.kind, '')}`"
+        return (
+            f"`{quantity.name}`",
+            quantity.label,
+            quantity.unit,
+            resolution,
+            quantity.kind.value,
+            how,
+            metric,
+            quantity.text,
+        )
 
-    head = ("name", "label", "unit", "resolution", "kind", "", "")
+    head = ("name", "label", "unit", "resolution", "kind", "", "in Prometheus", "")
     return table(head, (row(quantity) for quantity in QUANTITIES.values() if quantity.detail is detail))
 
 

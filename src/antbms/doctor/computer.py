@@ -30,7 +30,7 @@ LISTEN: Final = 3.0
 
 _LIBRARIES: Final = ("serialx", "bleak", "aio-rfcomm", "msgspec", "fastcrc", "click", "rich")
 _OF_PLATFORM: Final = {"linux": "dbus-fast", "win32": "winrt-runtime", "darwin": "pyobjc-core"}
-_EXTRAS: Final = {"esphome": "aioesphomeapi"}
+_EXTRAS: Final = {"esphome": "aioesphomeapi", "mqtt": "paho-mqtt", "prometheus": "prometheus-client"}
 """Extra → the library that it brings."""
 _GROUPS: Final = ("dialout", "uucp", "bluetooth")
 """Groups of Linux that open doors: ports on Debian, ports on Arch, Bluetooth."""

@@ -7,8 +7,10 @@ configuration; and `make(config, sources, timing) -> Sink`, which only builds: o
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Protocol
 
+from ..errors import UsageError
 from ..model import DeviceInfo, Event, Outcome
 
 Control = Callable[[str, str, bool | None], Awaitable[Outcome]]
@@ -59,3 +61,9 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Hand over what is still held, and release everything, within 3 s. Never raises."""
+
+
+def need(extra: str, module: str) -> None:
+    """Raise `UsageError` if the library that a sink needs is not installed."""
+    if find_spec(module) is None:
+        raise UsageError(f"[{extra}]: support for it is not installed", f"Next: pip install 'antbms[{extra}]'")

@@ -25,6 +25,7 @@ FLOORS = {
     "transport": 4,
     "battery": 5,
     "link": 5,
+    "silence": 5,
     "settings": 5,
     "changes": 5,
     "journal": 5,
@@ -41,7 +42,7 @@ FLOORS = {
     "cli": 9,
     "sync": 9,
 }
-ONE_ROOM = dict.fromkeys(("link", "settings", "changes", "journal"), "battery")
+ONE_ROOM = dict.fromkeys(("link", "silence", "settings", "changes", "journal"), "battery")
 """Modules that live in the room of another."""
 
 PURE = {

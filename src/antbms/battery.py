@@ -13,10 +13,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .errors import NoAnswer, Refused, UsageError
-from .link import Link, LinkStats, Reply, detect, explain_silence
+from .link import Link, LinkStats, Reply, detect
 from .model import DeviceInfo, Snapshot
 from .protocol import Dialect, dialect
 from .protocol.packet import Packet, Request
+from .silence import Heard, unknown
 from .timing import DEFAULT, Timing
 from .transport import Medium, open_pipe, parse_address
 
@@ -123,12 +124,12 @@ class Battery:
         """A read request: asked again until it is answered, `Timing.tries` times at most."""
         start = self._timing.monotonic()
         patience = self._timing.answer or self._spoken.PATIENCE
-        problem: str | None = None
+        instead: Heard | None = None
         for _ in range(self._timing.tries):
             try:
                 answer = await self._try(alternatives, patience)
             except NoAnswer:
-                problem = self._link.last_problem or problem
+                instead = self._link.instead or instead
                 self._take_turns(alternatives)
                 continue
             packet = answer.packet
@@ -136,12 +137,9 @@ class Battery:
                 raise Refused(f"{self.name}: the battery refused to tell its {alternatives[0].name}: {reason}")
             if packet.whole:
                 return answer
-            problem = f"a valid frame that is too short for {packet.message}"
-        raise NoAnswer(
-            f"{self.name}: no valid answer in {self._timing.tries} tries ({self._timing.monotonic() - start:.1f} s); "
-            f"{'last: ' + problem if problem else 'nothing came'}",
-            *explain_silence(self.name, problem),
-        )
+            instead = unknown(f"a valid frame that is too short for {packet.message}")
+        tries = f"no valid answer in {self._timing.tries} tries ({self._timing.monotonic() - start:.1f} s)"
+        raise self._link.no_answer(tries, alternatives[0].name, instead)
 
     async def _try(self, alternatives: tuple[Request, ...], patience: float) -> Answer:
         if self._answered in alternatives:
@@ -199,7 +197,7 @@ async def open_battery(
     secret = password if password is not None else _password_in(where.options)
     pipe = await open_pipe(where, timing, spoken.BAUD if spoken else FIRST_BAUD, record, redact=redact)
     try:
-        link = Link(pipe, name or where.text, timing)
+        link = Link(pipe, name or where.text, timing, where)
         found = None
         if spoken is None:
             change_baud = pipe.medium in (Medium.WIRE, Medium.UNKNOWN) and "baud" not in where.options

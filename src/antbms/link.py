@@ -16,8 +16,9 @@ from .protocol.jbd.login import LOCK_REQUEST, is_locked
 from .protocol.login import Login
 from .protocol.packet import Medium, Packet, Request
 from .protocol.session import Session
+from .silence import Heard, explain, heard
 from .timing import Timing
-from .transport import Pipe
+from .transport import Address, Pipe
 
 PASSWORD_HINT = ("Next: put it into an environment variable, and name that with -o password_env=NAME.",)
 
@@ -43,9 +44,10 @@ class Reply(Struct, frozen=True):
 class Link:
     """Asks one thing at a time. Not to be used by two tasks at once."""
 
-    def __init__(self, pipe: Pipe, name: str, timing: Timing) -> None:
+    def __init__(self, pipe: Pipe, name: str, timing: Timing, where: Address | None = None) -> None:
         self.pipe = pipe
         self.name = name
+        self.where = where
         self._timing = timing
         self._session = Session(shape for known in MODULES for shape in dialect(known).SHAPES)
         self._unsettled = False  # bytes of an earlier exchange may still come
@@ -60,10 +62,14 @@ class Link:
         return LinkStats(self._requests, self._answers, session.stale, dict(session.rejected))
 
     @property
-    def last_problem(self) -> str | None:
+    def instead(self) -> Heard | None:
         """What came instead of an answer to the last request; None if nothing came at all."""
-        rejected = self._session.last_rejected
-        return None if rejected is None else str(rejected)
+        return heard(self._session)
+
+    def no_answer(self, how_often: str, request: str, instead: Heard | None) -> NoAnswer:
+        """The error to raise when asking for `request` was given up; how_often: begins with what did not come."""
+        what, hints = explain(self.name, self.where, request, instead)
+        return NoAnswer(f"{self.name}: {how_often}; {what}", *hints)
 
     async def ask(
         self,
@@ -80,8 +86,8 @@ class Link:
         Raises `NoAnswer`, `LinkLost`.
         Cancelled, it leaves nothing behind: the next request first waits for silence.
         """
-        if self._unsettled:
-            await self.drain()
+        if self._unsettled and (answer := await self.drain(late)):
+            return self._reply(answer, more=True)
         if requests != self._last and self.pipe.medium is not Medium.MEMORY:
             await asyncio.sleep(self._quiet_since + pause - self._timing.monotonic())
         self._unsettled, self._last = True, requests
@@ -89,17 +95,17 @@ class Link:
         answer = await self._exchange(requests, patience, late, secret)
         if answer is None:
             raise NoAnswer(f"{self.name}: no valid answer to {requests[0].name}")
-        self._answers += 1
-        # An alternative that was not answered yet may still be.
-        self._unsettled = len(requests) > 1
-        self._quiet_since = self._timing.monotonic()
-        return Reply(*answer, time=self._timing.now(), at=self._quiet_since)
+        return self._reply(answer, more=len(requests) > 1)  # an alternative that was not answered yet may still be
 
     async def login(self, exchange: Login, *, patience: float, unpack: Callable[[Frame], Packet]) -> None:
         """Run an exchange that gives a password; each of its requests is sent once. Raises what it raises."""
         request = next(exchange, None)
         while request is not None:
-            reply = await self.ask((request,), patience=patience, secret=True)
+            try:
+                reply = await self.ask((request,), patience=patience, secret=True)
+            except NoAnswer:
+                once = f"no valid answer to a password, which is given only once ({patience:.1f} s)"
+                raise self.no_answer(once, "the password", self.instead) from None
             try:
                 request = exchange.send(unpack(reply.frame))
             except StopIteration:
@@ -107,17 +113,29 @@ class Link:
             except AntbmsError as error:
                 raise type(error)(f"{self.name}: {error}", *error.hints) from None
 
-    async def drain(self) -> None:
-        """Read until nothing has come for a while, so that what comes next is an answer to what is asked next."""
+    async def drain(self, late: tuple[Request, ...] = ()) -> tuple[Request, Frame] | None:
+        """Read until nothing has come for a while, so that what comes next is an answer to what is asked next.
+
+        An answer to one of the earlier requests `late` ends it before that.
+        """
         self._session.give_up()
+        self._session.welcome(late)
         try:
             async with asyncio.timeout(self._timing.drain):
-                while await self._read_within(self._timing.silence):
-                    pass
+                while data := await self._read_within(self._timing.silence):
+                    if answer := self._session.receive(data):
+                        return answer
         except TimeoutError:
             pass  # a device that never stops: the match of function and register must do
-        self._session.give_up()
         self._unsettled = False
+        return self._session.give_up()
+
+    def _reply(self, answer: tuple[Request, Frame], *, more: bool) -> Reply:
+        """more: whether further answers may come."""
+        self._answers += 1
+        self._unsettled = more
+        self._quiet_since = self._timing.monotonic()
+        return Reply(*answer, time=self._timing.now(), at=self._quiet_since)
 
     async def _exchange(
         self, requests: tuple[Request, ...], patience: float, late: tuple[Request, ...], secret: bool
@@ -135,14 +153,13 @@ class Link:
         """How long it makes sense to wait on this medium."""
         return min(seconds, self._timing.memory) if self.pipe.medium is Medium.MEMORY else seconds
 
-    async def _read_within(self, seconds: float) -> bool:
-        """Whether something came."""
+    async def _read_within(self, seconds: float) -> bytes:
+        """What came; nothing if nothing did."""
         try:
             async with asyncio.timeout(self._at_most(seconds)):
-                self._session.receive(await self.pipe.read())
+                return await self.pipe.read()
         except TimeoutError:
-            return False
-        return True
+            return b""
 
 
 async def detect(link: Link, timing: Timing, *, change_baud: bool, password: str | None = None) -> Reply:
@@ -178,7 +195,7 @@ async def _search(link: Link, timing: Timing, *, change_baud: bool) -> Reply:
     names = sorted(MODULES, key=lambda name: name != link.pipe.expects)
     probes = {name: _alternatives(dialect(name), link.pipe.medium) for name in names}
     every = tuple(request for requests in probes.values() for request in requests)
-    problem: str | None = None
+    instead: Heard | None = None
     for patience in (timing.probe_first, timing.probe_second):
         for name, requests in probes.items():
             if change_baud:
@@ -186,26 +203,14 @@ async def _search(link: Link, timing: Timing, *, change_baud: bool) -> Reply:
             try:
                 found = await link.ask(requests, patience=patience, pause=timing.silence, late=every)
             except NoAnswer:
-                problem = link.last_problem or problem
+                instead = link.instead or instead
                 continue
             found = await _prefer_ant(link, timing, found)
             if change_baud:  # a late answer may come after the speed was changed again
                 await link.pipe.set_baud(dialect(found.frame.protocol).BAUD)
             return found
     seconds = timing.monotonic() - start
-    raise NoAnswer(
-        f"{link.name}: no protocol answered in 2 rounds ({seconds:.1f} s); {problem or 'nothing came'}",
-        *explain_silence(link.name, problem),
-    )
-
-
-def explain_silence(name: str, problem: str | None) -> tuple[str, ...]:
-    """Why there may be no answer, and what to do next."""
-    if problem is None:
-        cause = "Often the battery sleeps, another app holds the link, or the port is another device's (antbms scan)."
-    else:
-        cause = "Something answers, but not in a known way: a wrong baud rate, a weak link, or another device's port."
-    return cause, f"Next: antbms record {name} out.cap, and attach out.cap to a report."
+    raise link.no_answer(f"no protocol answered in 2 rounds ({seconds:.1f} s)", "status", instead)
 
 
 def _alternatives(spoken: Dialect, medium: Medium) -> tuple[Request, ...]:

@@ -205,6 +205,44 @@ def test_a_reader_that_goes_away_is_no_error_message(args: str) -> None:
     assert "rror" not in done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
+@pytest.mark.parametrize(
+    ("args", "closed", "status", "error"),
+    [
+        ("read sim: --json", "2>&-", 0, ""),
+        ("read sim:", "2>&-", 0, ""),
+        ("decode --hex DDA50300FFFD77", "2>&-", 0, ""),
+        ("read sim: --json", ">&-", 1, "antbms: output: is closed\n"),
+        ("read sim:", ">&-", 1, "antbms: output: is closed\n"),
+        ("doctor sim:", ">&-", 1, "antbms: output: is closed\n"),
+        ("--help", ">&-", 1, "antbms: output: is closed\n"),
+        ("decode", "<&-", 1, "antbms: standard input: no valid frame\n"),
+        ("read sim:", ">&- 2>&- <&-", 1, ""),
+    ],
+)
+def test_a_stream_that_was_closed_before_we_began(args: str, closed: str, status: int, error: str) -> None:
+    """Data is not lost because nobody reads remarks; that nobody reads the data is told."""
+    code = ENTRY + "from antbms.cli.main import entry; entry()"
+    command = f'exec "$0" -c "$1" {args} {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, code], capture_output=True, text=True, check=False, timeout=30,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr[: len(error) or None]) == (status, error)
+    assert bool(done.stdout) == (status == 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
+def test_nothing_is_opened_in_the_place_of_a_closed_stream() -> None:
+    """A port that gets number 2 would be sent what libraries write to standard error."""
+    code = "from antbms.cli.screen import prepare_streams; prepare_streams(); import os; print(os.dup(0))"
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -c "$1" 2>&- <&-', sys.executable, code], capture_output=True, text=True,
+        check=False, timeout=30,
+    )  # fmt: skip
+    assert int(done.stdout) > 2
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
 @pytest.mark.parametrize("args", ["read sim: --json", "read sim:"])
 def test_a_full_disk_is_one_clear_line(args: str) -> None:

@@ -32,3 +32,4 @@ def put(draw: Callable[[int, Style], RenderableType], *, widest: int = WIDEST, p
     with console.capture() as text:
         console.print(drawn, width=width)
     console.file.write("".join(f"{line.rstrip()}\n" for line in text.get().splitlines()))
+    console.file.flush()  # what goes wrong is told here, not lost at the end

@@ -6,6 +6,7 @@ A command's module is imported when the command runs or when its own help is ask
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -99,8 +100,11 @@ def run(args: Sequence[str]) -> int:
         return _report(error.text(), error.status)
     except SystemExit as error:  # click's way to end when the reader of our output is gone
         return error.code if isinstance(error.code, int) else 1
+    except BrokenPipeError:  # the reader of our output is gone: `| head`
+        return 1
     except OSError as error:  # the output is a full disk, a file of ours is locked: the system's fault, not ours
-        return _report(f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}", 1)
+        reason = "is closed" if error.errno == errno.EBADF else (error.strerror or str(error)).lower()
+        return _report(f"{error.filename or 'output'}: {reason}", 1)
     except Exception as error:  # noqa: BLE001 - a user gets one line; the traceback on request
         hint = f"This is a mistake in antbms. For a report, repeat it with {DEBUG}=1 set, and copy what it prints."
         return _report(f"unexpected {type(error).__name__}: {error}\n  {hint}", 1)

@@ -13,7 +13,8 @@ class Session:
     """Matches answers to the request in flight by function and register; counts all that is none.
 
     rejected: reason → number of gaps in the stream. stale: valid frames that nobody asked for (or asked for too
-    long ago, or our own request echoed). last_rejected: for the error message of a request that got no answer.
+    long ago, or our own request echoed). For the error message of a request that got no answer, since it was sent:
+    last_rejected, last_stale (no echo), and echoed, whether it came back itself.
     """
 
     def __init__(self, shapes: Iterable[Shape]) -> None:
@@ -21,16 +22,23 @@ class Session:
         self._requests: tuple[Request, ...] = ()
         self.rejected: Counter[str] = Counter()
         self.stale = 0
+        self.sent: tuple[Request, ...] = ()
         self.last_rejected: Rejected | None = None
+        self.last_stale: Frame | None = None
+        self.echoed = False
 
     def send(self, *requests: Request, late: tuple[Request, ...] = ()) -> bytes:
         """The bytes to send. Several requests are alternatives: whichever is answered first counts.
 
         late: earlier requests whose answers are still welcome.
         """
-        self._requests = requests + late
-        self.last_rejected = None
+        self._requests, self.sent = requests + late, requests
+        self.last_rejected, self.last_stale, self.echoed = None, None, False
         return b"".join(request.raw for request in requests)
+
+    def welcome(self, late: tuple[Request, ...]) -> None:
+        """Nothing is sent now, but answers to these earlier requests may still come."""
+        self._requests = late
 
     def receive(self, data: bytes) -> tuple[Request, Frame] | None:
         """Take bytes from the stream; the request and its answer as soon as there is one, None if more are needed."""
@@ -56,4 +64,8 @@ class Session:
                     break
             else:
                 self.stale += 1
+                if any(item.raw == request.raw for request in self.sent):
+                    self.echoed = True
+                else:
+                    self.last_stale = item
         return answer

@@ -57,14 +57,14 @@ class Replay:
         await asyncio.sleep(0)  # an answer that is there at once must not keep others from running
         while not self._ready:
             if self._lost:
-                raise LinkLost(f"replay:{self._path}: the recording ends here")
+                raise self._end()
             self._wake.clear()
             await self._wake.wait()
         return self._ready.popleft()
 
     async def write(self, data: bytes, *, secret: bool = False) -> None:
         if self._lost:
-            raise LinkLost(f"replay:{self._path}: the recording ends here")
+            raise self._end()
         for request in _requests(data):
             if request in self._exchanges:
                 self._play(self._exchanges[request])
@@ -78,6 +78,13 @@ class Replay:
     async def close(self) -> None:
         self._lost = True
         self._wake.set()
+
+    def _end(self) -> LinkLost:
+        return LinkLost(
+            f"replay:{self._path}: the recording ends here",
+            "Each request takes the answer that it got then, and all of them are used up.",
+            f"Next: antbms decode {self._path}   shows what it holds.",
+        )
 
     def _play(self, rest: deque[Exchange]) -> None:
         """The chunks that answered a request when it occurred next."""

@@ -19,8 +19,8 @@ LONGEST = 3600.0
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._clock = Clock()
+    def __init__(self, longest: float = LONGEST) -> None:
+        self._clock = Clock(longest)
         super().__init__(self._clock)
 
     def time(self) -> float:
@@ -30,9 +30,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 class Clock(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
     """Where a loop sleeps."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: float) -> None:
         super().__init__()
         self.now = 100.0
+        self._longest = longest
 
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None:
@@ -40,8 +41,8 @@ class Clock(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
         if events := super().select(0):
             return events
         self.now += timeout
-        if self.now > LONGEST:
-            raise RuntimeError(f"still running after {LONGEST:.0f} s of virtual time")
+        if self.now > self._longest:
+            raise RuntimeError(f"still running after {self._longest:.0f} s of virtual time")
         return []
 
 
@@ -59,8 +60,8 @@ def timing(**changes: Any) -> Timing:
     return Timing(now=wall_clock, monotonic=now, **changes)
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """As `asyncio.run`; besides, no task may be left at the end."""
+def run(coroutine: Coroutine[Any, Any, T], longest: float = LONGEST) -> T:
+    """As `asyncio.run`; besides, no task may be left at the end, and it may take `longest` s of virtual time."""
 
     async def main() -> T:
         result = await coroutine
@@ -68,5 +69,5 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         assert not left, left
         return result
 
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(longest)) as runner:
         return runner.run(main())

@@ -46,11 +46,15 @@ if TYPE_CHECKING:
         SwitchState,
     )
     from .timing import Timing
+    from .watching import Watch
+    from .watching import Watch as watch
 
 _HOMES = {
     "Battery": "battery",
     "Found": "discovery",
     "Timing": "timing",
+    "Watch": "watching",
+    "watch": "watching:Watch",
     "discover": "discovery",
     "open": "battery:open_battery",
     **dict.fromkeys(
@@ -115,10 +119,12 @@ __all__ = [
     "Timing",
     "Unconfirmed",
     "UsageError",
+    "Watch",
     "WrongPassword",
     "__version__",
     "discover",
     "open",
+    "watch",
 ]
 
 

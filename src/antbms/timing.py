@@ -39,5 +39,18 @@ class Timing(Struct, frozen=True, kw_only=True):
     answer: float | None = None
     """Overrides how long a protocol says that an answer may take; None leaves it to the protocol."""
 
+    backoff_least: float = 1.0
+    """The first wait before a battery that went offline is tried again; each further wait doubles, with chance."""
+    backoff_most: float = 60.0
+    """The longest of these waits: who switches a battery on sees it within a minute."""
+    grace: float = 10.0
+    """Connecting that takes longer is told to who watches: most links are there in less."""
+    watchdog: float = 30.0
+    """A reading that takes longer stands still on a link that looks open: three tries of two requests need 13 s."""
+    work: float = 120.0
+    """What is done with a watched battery between two readings ends after this: writing all settings takes a minute."""
+    remind: float = 600.0
+    """A battery that stays offline for one reason is said to be so again after this."""
+
 
 DEFAULT = Timing()

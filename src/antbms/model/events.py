@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from .records import Snapshot
+from .records import Snapshot, timestamp
 
 
 class Offline(Struct, frozen=True, kw_only=True):
@@ -20,6 +22,19 @@ class Offline(Struct, frozen=True, kw_only=True):
     battery: str
     since: datetime
     reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values; times as in `Snapshot.to_dict`."""
+        return {
+            "time": timestamp(self.time),
+            "battery": self.battery,
+            "since": timestamp(self.since),
+            "reason": self.reason,
+        }
+
+    def to_json(self) -> str:
+        """One line of JSON. `reason` tells it from that of a snapshot."""
+        return msgspec.json.encode(self.to_dict()).decode()
 
 
 Event = Snapshot | Offline

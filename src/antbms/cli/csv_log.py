@@ -1,0 +1,114 @@
+"""Appends readings to a CSV file, so that a file from before is continued and never spoiled."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import click
+
+from ..errors import FileError, UsageError
+from ..model import QUANTITIES, Event, Snapshot
+from ..model.flat import as_text, flatten
+
+SHOWN = 4
+"""Columns that an error names."""
+
+
+class CsvLog:
+    """A context that is called with each event. Only readings become rows; `otherwise` gets the rest.
+
+    The first reading of a new file makes its columns. A file that exists must have those of this battery; details may
+    differ, as a device does not report all of them always. A last line that was torn is ended first. Every row is with
+    the system before the next reading. Raises `FileError`, and `UsageError` if the columns are others.
+    """
+
+    def __init__(self, path: Path, otherwise: Callable[[Event], None]) -> None:
+        self._path = path
+        self._otherwise = otherwise
+        self._file: BinaryIO | None = None
+        self._columns: list[str] = []
+        self._is_checked = False
+        self._left_out: set[str] = set()
+
+    def __enter__(self) -> CsvLog:
+        with self._in_words():
+            self._file = self._path.open("ab", buffering=0)
+            with self._path.open("rb") as before:
+                self._columns = _header(before)
+                torn = before.seek(0, io.SEEK_END) and before.seek(-1, io.SEEK_END) >= 0 and before.read() != b"\n"
+            if torn:
+                self._file.write(b"\n")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, Snapshot):
+            self._otherwise(event)
+            return
+        row = flatten(event)
+        new = not self._columns
+        if new:
+            self._columns = list(row)
+        if not self._is_checked:
+            self._check(row)
+        self._leave_out(row.keys() - set(self._columns))
+        values = [as_text(row.get(name)) for name in self._columns]
+        self._write([self._columns, values] if new else [values])
+
+    def _check(self, row: Iterable[str]) -> None:
+        """Compare with what the file holds, but for details."""
+        ours, theirs = list(_fixed(row)), list(_fixed(self._columns))
+        if ours != theirs:
+            missing = [name for name in ours if name not in theirs]
+            surplus = [name for name in theirs if name not in ours]
+            both = (("this battery has", missing), ("the file has", surplus))
+            words = "; ".join(f"only {who} {', '.join(names[:SHOWN])}" for who, names in both if names)
+            raise UsageError(
+                f"{self._path}: has other columns than this battery ({words or 'in another order'})",
+                "Next: give another file, one for each battery.",
+            )
+        self._is_checked = True
+
+    def _leave_out(self, names: set[str]) -> None:
+        for name in sorted(names - self._left_out):
+            click.echo(f"antbms: {self._path}: has no column {name}, so it is left out", err=True)
+        self._left_out |= names
+
+    def _write(self, rows: Iterable[Iterable[str]]) -> None:
+        """In one piece, so that two programs do not mix theirs within a line."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        assert self._file is not None
+        with self._in_words():
+            self._file.write(text.getvalue().encode())
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise FileError(f"{self._path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _header(file: BinaryIO) -> list[str]:
+    """The columns of a CSV file; none if it is empty."""
+    text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
+    columns = next(csv.reader(text), [])
+    text.detach()
+    return columns
+
+
+def _fixed(columns: Iterable[str]) -> Iterator[str]:
+    """Without details."""
+    return (name for name in columns if name not in QUANTITIES or not QUANTITIES[name].detail)

@@ -1,0 +1,106 @@
+"""`antbms watch`: a battery live on the terminal, or its readings as JSON lines or CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import UsageError
+from .device import LONGEST, Seconds, device_arguments, json_option
+
+if TYPE_CHECKING:
+    from ..model import Event
+    from ..watching import Watch
+
+EPILOG = """\b
+Examples:
+  antbms watch sim:                              live, until Ctrl-C
+  antbms watch COM5 --every 5 --json             a line of JSON every 5 s
+  antbms watch COM5 --csv garage.csv --every 60  a line a minute, for a spreadsheet
+  antbms watch sim: --json --count 3             three readings, then an end
+
+It connects again by itself for as long as it takes. In JSON, a line with `reason` says that the battery cannot be read.
+A CSV file that exists is continued if it has the same columns.
+"""
+
+Show = Callable[["Event"], None]
+
+
+@click.command(epilog=EPILOG)
+@device_arguments
+@json_option
+@click.option("--csv", "csv", type=click.Path(path_type=Path), metavar="FILE", help="Append to this CSV file.")
+@click.option(
+    "--every",
+    type=Seconds(0.1, LONGEST),
+    default=1.0,
+    metavar="SECONDS",
+    help="Between two readings (1 s if not given).",
+)
+@click.option("--count", type=click.IntRange(1), metavar="N", help="End after so many readings.")
+def command(
+    device: str,
+    protocol: str | None,
+    options: dict[str, str],
+    as_json: bool,
+    csv: Path | None,
+    every: float,
+    count: int | None,
+) -> None:
+    """Show a battery live, or log it as JSON lines or CSV.
+
+    DEVICE is what `antbms read` takes.
+    """
+    from .run import run
+
+    if as_json and csv is not None:
+        raise UsageError("watch: --json and --csv exclude each other")
+    run(_watch(device, protocol, options, every, count, as_json, csv))
+
+
+async def _watch(
+    device: str,
+    protocol: str | None,
+    options: Mapping[str, str],
+    every: float,
+    count: int | None,
+    as_json: bool,
+    csv: Path | None,
+) -> None:
+    import antbms
+
+    watch = antbms.watch(device, every, protocol=protocol, options=options, on_note=_note)
+    try:
+        with _output(watch, as_json, csv) as show:
+            async for event in watch:
+                show(event)
+                if count is not None and isinstance(event, antbms.Snapshot):
+                    count -= 1
+                    if not count:
+                        return
+    finally:
+        await watch.close()
+
+
+def _output(watch: Watch, as_json: bool, csv: Path | None) -> AbstractContextManager[Show]:
+    if csv is not None:
+        from .csv_log import CsvLog
+
+        return CsvLog(csv, lambda event: tell(watch, event))
+    return nullcontext(lambda event: click.echo(event.to_json()))
+
+
+def tell(watch: Watch, event: Event) -> None:
+    """Say on standard error that a battery cannot be read, and what may help."""
+    reason = getattr(event, "reason", None)
+    if reason is not None:
+        hints = watch.error.hints if watch.error is not None else ()
+        _note("\n  ".join((f"{watch.name}: offline: {reason}", *hints)))
+
+
+def _note(text: str) -> None:
+    click.echo(f"antbms: {text}", err=True)

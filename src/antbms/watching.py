@@ -1,0 +1,351 @@
+"""One battery for ever: readings at a steady pace, and being offline as data.
+
+    async for event in antbms.watch("COM5", every=1.0):
+        ...                                     # a Snapshot, or Offline(since, reason)
+
+A link that fails is mended in steps: the read is tried again (`Battery.read` does, and once more after a wait), then
+the link is opened anew, then the protocol is searched anew as well. Between the steps it waits, longer each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime
+from functools import partial
+from random import Random
+from typing import Any, Final, TypeVar
+
+from .battery import Battery, open_battery
+from .errors import AntbmsError, LinkError, LinkLost, NoAnswer, OpenError, UsageError, WrongPassword
+from .link import LinkStats
+from .model import DeviceInfo, Event, Offline, Snapshot
+from .protocol import dialect
+from .timing import DEFAULT, Timing
+from .transport import parse_address
+
+T = TypeVar("T")
+
+REOPEN: Final = 2
+"""Failures in a row after which a link is opened anew, even if it looks open."""
+RESCAN: Final = 5
+"""Failures in a row after which the protocol is searched anew, unless the caller named it."""
+STUCK: Final = 10
+"""× `Timing.open`: opening ends after this. It includes the wait for others that use the same adapter."""
+DOUBLINGS: Final = 10
+PAUSED: Final = "paused"
+CONNECTING: Final = "still connecting"
+
+_VARIABLE: Final = re.compile(r"\S*\d\S*")
+"""Words of a reason that change without its meaning: seconds, checksums, counts."""
+
+
+class Watch:
+    """A watched battery: iterating over it gives a `Snapshot` every `every` s, or `Offline`. `antbms.watch` is this.
+
+    A reading that comes late takes the place of those that it made impossible; the pace stays. `Offline` comes when
+    the battery cannot be read, again when the reason changes, and else every `Timing.remind` s. Other arguments are
+    those of `antbms.open`; chance: a seeded generator, for tests of the waits.
+
+    Raises `UsageError` for an address or option that means nothing. Troubles of the link are never raised. Iterating
+    raises `WrongPassword`, since a wrong one is not tried again; and until the first reading what waiting does not
+    mend: `UsageError`, `FileError`, `Refused`. It is iterated over once; to end it, leave the loop, or call `close`.
+    All its methods may be used by other tasks meanwhile.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        every: float = 1.0,
+        *,
+        name: str | None = None,
+        protocol: str | None = None,
+        options: Mapping[str, str] | None = None,
+        timing: Timing = DEFAULT,
+        password: str | None = None,
+        on_note: Callable[[str], None] | None = None,
+        chance: Random | None = None,
+    ) -> None:
+        if not (math.isfinite(every) and every > 0):
+            raise UsageError(f"every={every:g}: is no number of seconds above 0")
+        where = parse_address(address, options)
+        self.name = name or where.text
+        self.info: DeviceInfo | None = None
+        """Who the battery is: asked after its first reading, and again if it was offline and the link is new."""
+        self.error: AntbmsError | None = None
+        """Why it is offline, with hints; None while it is read."""
+        self.took = 0.0
+        """s that the latest reading took."""
+        self._opening = partial(
+            open_battery, address, options=options, timing=timing, password=password, name=name, on_note=on_note
+        )
+        self._every = every
+        self._timing = timing
+        self._chance = chance or Random()
+        self._given = dialect(protocol).NAME if protocol is not None else None
+        self._protocol = self._given
+        self._stack = AsyncExitStack()
+        self._battery: Battery | None = None
+        self._lock = asyncio.Lock()  # held by whoever uses the battery, or opens or closes it
+        self._wake = asyncio.Event()
+        self._poll: asyncio.Task[Snapshot] | None = None
+        self._iterated = self._paused = self._closed = False
+        self._counted = {"requests": 0, "answers": 0, "stale": 0, "opens": 0, "losses": 0}
+        self._failures = 0  # in a row
+        self._has_read = self._is_new = False  # is_new: a link whose battery was not asked who it is
+        self._since: datetime | None = None
+        self._reason = CONNECTING
+        self._said: tuple[str, float] | None = None
+
+    @property
+    def online(self) -> bool:
+        """Whether the latest reading succeeded."""
+        return self._has_read and self._failures == 0 and not self._paused
+
+    @property
+    def protocol(self) -> str | None:
+        """What the battery speaks; None until that is known."""
+        return self._protocol
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What crossed the link since watching began, over all its openings; no number ever falls.
+
+        `requests`, `answers`, `stale` (answers that nobody waited for), `opens`, `losses`, `rejected.REASON`.
+        """
+        return _add(self._counted, self._battery.stats) if self._battery else dict(self._counted)
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        if self._iterated:
+            raise RuntimeError("a Watch can be iterated over once")
+        self._iterated = True
+        return self._events()
+
+    async def do(self, work: Callable[[Battery], Awaitable[T]]) -> T:
+        """Run `work` with the open battery, between two readings. Raises what it raises.
+
+        `LinkError` with the reason if the battery is offline, and `NoAnswer` if it takes longer than `Timing.work`.
+        """
+        if self._battery is not None:
+            async with self._lock:
+                if self._battery is not None:
+                    return await self._limited(work(self._battery))
+        raise LinkError(f"{self.name}: {self._reason}")
+
+    async def pause(self) -> None:
+        """Close the link, so that another program or the phone may use it; returns when it is closed.
+
+        The loop gets `Offline` with the reason "paused", and then nothing until `release`.
+        """
+        self._paused = True
+        self._interrupt()
+        async with self._lock:
+            await self._let_go()
+
+    def release(self) -> None:
+        """Go on after `pause`, at once."""
+        self._paused = False
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Close the link, and end the loop. Never raises."""
+        self._closed = True
+        self._interrupt()
+        # Work that is being done may end in order; if it does not, its link is closed below it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timing.close / 2):
+                await self._lock.acquire()
+                self._lock.release()
+        await self._let_go()
+
+    # ---- the loop
+
+    async def _events(self) -> AsyncIterator[Event]:
+        try:
+            start = self._timing.monotonic()
+            self._since = self._timing.now()
+            while True:
+                self._wake.clear()
+                if self._closed:
+                    return
+                if self._paused:
+                    if event := self._say(PAUSED):
+                        yield event
+                    await self._wake.wait()
+                    self._failures = 0
+                    continue
+                poll = self._poll = asyncio.create_task(self._read())
+                try:
+                    await asyncio.wait({poll}, timeout=self._timing.grace)
+                    if not poll.done():
+                        if self._battery is None and self._said is None and (event := self._say(self._connecting)):
+                            yield event
+                        await asyncio.wait({poll})
+                finally:
+                    await _ended(poll)
+                if poll.cancelled():  # by pause or close
+                    continue
+                if error := poll.exception():
+                    if (event := self._say(self._trouble(error))) is not None:
+                        yield event
+                    await self._rest(self._back_off())
+                    continue
+                snapshot, was_offline = poll.result(), self._said is not None
+                self._has_read, self._said, self._since, self.error = True, None, snapshot.time, None
+                yield snapshot
+                if self._is_new and (was_offline or self.info is None):
+                    await self._ask_who()
+                passed = self._timing.monotonic() - start
+                await self._rest((math.floor(passed / self._every) + 1) * self._every - passed)
+        finally:
+            await self.close()
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, unless somebody calls."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._wake.wait()
+
+    def _interrupt(self) -> None:
+        if self._poll is not None:
+            self._poll.cancel()
+        self._wake.set()
+
+    # ---- reading, and mending
+
+    async def _read(self) -> Snapshot:
+        """One reading. A link that was good and is lost is opened anew at once: some modules end an idle one."""
+        async with self._lock:
+            was_good = self._battery is not None and self._failures == 0
+            try:
+                try:
+                    snapshot = await self._attempt()
+                except LinkLost as error:
+                    await self._lost(error)
+                    if not was_good:
+                        raise
+                    snapshot = await self._attempt()
+            except AntbmsError as error:
+                self._failures += 1
+                if isinstance(error, LinkLost):
+                    await self._lost(error)
+                if self._failures >= REOPEN:
+                    await self._let_go()
+                if self._failures >= RESCAN:
+                    self._protocol = self._given
+                raise
+            self._failures = 0
+            return snapshot
+
+    async def _attempt(self) -> Snapshot:
+        battery = self._battery or await self._open()
+        start, limit = self._timing.monotonic(), asyncio.timeout(self._timing.watchdog)
+        try:
+            async with limit:
+                snapshot = await battery.read()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            seconds = self._timing.watchdog
+            raise LinkLost(f"{self.name}: the link looks open and is dead: nothing moved for {seconds:g} s") from None
+        self.took = self._timing.monotonic() - start
+        return snapshot
+
+    async def _open(self) -> Battery:
+        stack, seconds = AsyncExitStack(), STUCK * self._timing.open
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                battery = await stack.enter_async_context(self._opening(protocol=self._protocol))
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise OpenError(f"{self.name}: opening did not end within {seconds:g} s") from None
+        self._stack, self._battery, self._protocol, self._is_new = stack, battery, battery.protocol, True
+        self._counted["opens"] += 1
+        return battery
+
+    async def _lost(self, error: LinkLost) -> None:
+        if self._battery is not None:
+            self._counted["losses"] += 1
+        self.error, self._reason = error, error.reason
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Close the link, if there is one; what crossed it stays counted."""
+        battery, self._battery = self._battery, None
+        stack, self._stack = self._stack, AsyncExitStack()
+        if battery is not None:
+            self._counted = _add(self._counted, battery.stats)
+        await stack.aclose()
+
+    async def _limited(self, work: Awaitable[T]) -> T:
+        limit = asyncio.timeout(self._timing.work)
+        try:
+            async with limit:
+                return await work
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            await self._let_go()
+            raise NoAnswer(f"{self.name}: not done within {self._timing.work:g} s; the link is opened anew") from None
+
+    async def _ask_who(self) -> None:
+        """Read who the battery is. If that fails, the next reading tells why."""
+        async with self._lock:
+            if self._battery is not None and not self._paused:
+                self._is_new = False
+                with suppress(AntbmsError, TimeoutError):
+                    async with asyncio.timeout(self._timing.watchdog):
+                        self.info = await self._battery.info()
+
+    # ---- words
+
+    @property
+    def _connecting(self) -> str:
+        return f"connecting again: {self._reason}" if self._has_read else CONNECTING
+
+    def _trouble(self, error: BaseException) -> str:
+        """The reason of being offline. Raises what watching cannot mend: a mistake of ours, a wrong password, and,
+        before the first reading, what is wrong with the address or the options."""
+        if not isinstance(error, AntbmsError) or isinstance(error, WrongPassword):
+            raise error
+        if not isinstance(error, LinkError) and not self._has_read:
+            raise error
+        self.error = error
+        return error.reason
+
+    def _say(self, reason: str) -> Offline | None:
+        """An event, unless the same was said not long ago."""
+        kind, now = _VARIABLE.sub("#", reason.partition(";")[0]), self._timing.monotonic()
+        self._reason = reason
+        if self._said is not None and self._said[0] == kind and now - self._said[1] < self._timing.remind:
+            return None
+        self._said = kind, now
+        time = self._timing.now()
+        return Offline(time=time, battery=self.name, since=self._since or time, reason=reason)
+
+    def _back_off(self) -> float:
+        """s to wait after a failure: twice as long each time, and not the same for several batteries."""
+        least, most = self._timing.backoff_least, self._timing.backoff_most
+        usual = least * 2.0 ** min(self._failures - 1, DOUBLINGS)
+        return max(least, min(most, usual * self._chance.uniform(0.75, 1.25)))
+
+
+def _add(counted: Mapping[str, int], stats: LinkStats) -> dict[str, int]:
+    """Counters with those of a link that was opened since."""
+    total = dict(counted)
+    link = {"requests": stats.requests, "answers": stats.answers, "stale": stats.stale}
+    for name, count in (*link.items(), *((f"rejected.{reason}", n) for reason, n in stats.rejected.items())):
+        total[name] = total.get(name, 0) + count
+    return total
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    """Cancel a task, and wait for its end."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})

@@ -1,0 +1,150 @@
+"""`antbms watch`: JSON lines, and a CSV file that is continued safely."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_data import TIME, snapshot
+
+from antbms.cli.csv_log import CsvLog
+from antbms.cli.main import run
+from antbms.errors import FileError, UsageError
+from antbms.model import Event, Offline
+from antbms.model.flat import flatten
+
+Printed = pytest.CaptureFixture[str]
+OFFLINE = Offline(time=TIME, battery="garage", since=TIME, reason="not found in 10 s")
+
+
+def rows(path: Path) -> list[list[str]]:
+    return list(csv.reader(path.read_text("utf-8").splitlines()))
+
+
+def log(path: Path, *events: Event) -> list[Event]:
+    """Append; returns what became no row."""
+    others: list[Event] = []
+    with CsvLog(path, others.append) as put:
+        for event in events:
+            put(event)
+    return others
+
+
+def test_json_lines_and_a_count(capsys: Printed) -> None:
+    assert run(["watch", "sim:jbd", "--json", "--every", "0.1", "--count", "3"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(records) == 3
+    times = [record["time"] for record in records]
+    assert times == sorted(set(times))
+
+
+def test_offline_is_a_line_too() -> None:
+    assert json.loads(OFFLINE.to_json()) == {
+        "time": "2026-11-22T05:00:00.123Z",
+        "battery": "garage",
+        "since": "2026-11-22T05:00:00.123Z",
+        "reason": "not found in 10 s",
+    }
+
+
+def test_csv_by_two_runs_has_one_header(tmp_path: Path, capsys: Printed) -> None:
+    path = tmp_path / "a.csv"
+    for _ in range(2):
+        assert run(["watch", "sim:", "--csv", str(path), "--every", "0.1", "--count", "2"]) == 0
+    assert capsys.readouterr().out == ""
+    header, *readings = rows(path)
+    assert header[:3] == ["time", "battery", "protocol"]
+    assert len(readings) == 4
+    assert {len(row) for row in readings} == {len(header)}
+
+
+def test_json_and_csv_exclude_each_other(tmp_path: Path, capsys: Printed) -> None:
+    assert run(["watch", "sim:", "--json", "--csv", str(tmp_path / "a.csv")]) == 2
+    assert "exclude each other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "nan", "1e9"])
+def test_every_is_a_sensible_number(every: str, capsys: Printed) -> None:
+    assert run(["watch", "sim:", "--every", every]) == 2
+
+
+def test_a_torn_last_line_is_ended_first(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    log(path, snapshot(), snapshot())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    log(path, snapshot())
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4
+    assert lines[2] == whole.splitlines()[2][:-19] + b"\n"
+    assert lines[3] == lines[1]
+
+
+def test_other_columns_are_refused_and_the_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    log(path, snapshot())
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="only this battery has cell_5"):
+        log(path, snapshot(cells=(3.3,) * 5))
+    with pytest.raises(UsageError, match="only the file has cell_4"):
+        log(path, snapshot(cells=(3.3,) * 3))
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_such_csv_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Sir,\n")
+    with pytest.raises(UsageError, match="other columns"):
+        log(path, snapshot())
+    assert path.read_text() == "Dear Sir,\n"
+
+
+def test_details_may_come_and_go(tmp_path: Path, capsys: Printed) -> None:
+    path = tmp_path / "a.csv"
+    log(path, snapshot(details={"humidity": 40}), snapshot(), snapshot(details={"chemistry": "lfp", "humidity": 41}))
+    header, *readings = rows(path)
+    assert [row[header.index("humidity")] for row in readings] == ["40", "", "41"]
+    assert "chemistry" not in header
+    log(path, snapshot(details={"chemistry": "lfp"}), snapshot(details={"chemistry": "lfp"}))
+    assert len(rows(path)) == 6
+    assert capsys.readouterr().err.count("has no column chemistry") == 2  # once a run
+
+
+def test_a_battery_that_cannot_be_read_makes_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    assert log(path, OFFLINE, snapshot(), OFFLINE) == [OFFLINE, OFFLINE]
+    assert len(rows(path)) == 2
+
+
+def test_a_file_from_a_spreadsheet_is_continued(tmp_path: Path) -> None:
+    """With a byte order mark and other line ends."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + ",".join(flatten(snapshot())).encode() + b"\r\n")
+    log(path, snapshot())
+    assert len(path.read_bytes().splitlines()) == 2
+
+
+@pytest.fixture
+def folder_without_rights(tmp_path: Path) -> Iterator[Path]:
+    if os.name == "nt" or os.geteuid() == 0:
+        yield tmp_path / "no such folder"
+        return
+    tmp_path.chmod(0o500)
+    yield tmp_path
+    tmp_path.chmod(0o700)
+
+
+def test_a_file_that_cannot_be_written_is_one_line(folder_without_rights: Path) -> None:
+    with pytest.raises(FileError, match=r"a\.csv: (no such file|permission denied)"):
+        log(folder_without_rights / "a.csv", snapshot())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    with CsvLog(tmp_path / "a.csv", print) as put, Path("/dev/full").open("wb", buffering=0) as full:
+        assert put._file is not None
+        os.dup2(full.fileno(), put._file.fileno())
+        with pytest.raises(FileError, match=r"a\.csv: no space left"):
+            put(snapshot())

@@ -36,6 +36,7 @@ FLOORS = {
     "ledger": 6,
     "serve": 6,
     "sinks": 7,
+    "history": 7,
     "config": 7.3,
     "monitor": 7.5,
     "web": 8,
@@ -43,7 +44,7 @@ FLOORS = {
     "cli": 9,
     "sync": 9,
 }
-ONE_ROOM = dict.fromkeys(("link", "silence", "settings", "changes", "journal"), "battery")
+ONE_ROOM = dict.fromkeys(("link", "silence", "settings", "changes", "journal"), "battery") | {"history": "sinks"}
 """Modules that live in the room of another."""
 
 PURE = {

@@ -38,6 +38,8 @@ class Timing(Struct, frozen=True, kw_only=True):
     """How often a read is asked before it has failed. Writes are sent once, always."""
     answer: float | None = None
     """Overrides how long a protocol says that an answer may take; None leaves it to the protocol."""
+    lock: float = 2.0
+    """s that a store waits for another program which writes to its file: more means that it holds on to it."""
 
     backoff_least: float = 1.0
     """The first wait before a battery that went offline is tried again; each further wait doubles, with chance."""

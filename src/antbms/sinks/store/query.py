@@ -1,0 +1,244 @@
+"""Questions to a store that is open for reading. Blocking; an answer is of one moment, also while a monitor writes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from ...model import Snapshot
+from .layout import CELL_SCALE, HEAT_SCALE, Column, Layout
+from .open import open_to_read, read_error
+from .rollup import Bucket, Part, Stat, bucket_from, hour_of, measured, merge, minutes, stat_of
+from .rows import snapshot_from, words_from
+
+PAGE = 2000
+"""Rows that are read at once. Between pages nothing is held, so a reader that takes its time stops no writer."""
+
+Slots = dict[int, Stat]
+"""Number of a stretch of time → what its values come to, in the integers of the store."""
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[Reader]:
+    """The store, open for reading. Raises `FileError`, also for what goes wrong inside the block."""
+    link = open_to_read(file)
+    try:
+        yield Reader(link)
+    except sqlite3.Error as error:
+        raise read_error(file, error) from error
+    finally:
+        link.close()
+
+
+class Reader:
+    """An open store. Times are ms since 1970; stretches begin at `start` and end before `end`."""
+
+    def __init__(self, link: sqlite3.Connection) -> None:
+        self._link = link
+        self.layout = Layout.of(link)
+
+    def batteries(self) -> dict[str, int]:
+        """Name → number, by name."""
+        return dict(self._link.execute("SELECT name, id FROM battery ORDER BY name"))
+
+    def bounds(self, battery: int, table: str) -> tuple[int, int] | None:
+        """The first and last time of a table's rows, the last one as of its newest snapshot."""
+        late = "" if table == "raw" else " + last"
+        sql = "SELECT time{late} FROM {table} WHERE battery = ? ORDER BY time{order} LIMIT 1"
+        first = self._link.execute(sql.format(late="", table=table, order=""), (battery,)).fetchone()
+        last = self._link.execute(sql.format(late=late, table=table, order=" DESC"), (battery,)).fetchone()
+        return (first[0], last[0]) if first else None
+
+    def words(self, battery: int) -> list[str]:
+        """All words that occur with a battery, in the order in which they came up."""
+        sql = "SELECT text FROM words WHERE id IN (SELECT DISTINCT words FROM {0} WHERE battery = ?1{1}) ORDER BY id"
+        parts = " UNION SELECT DISTINCT words FROM minute WHERE battery = ?1"
+        parts += " UNION SELECT DISTINCT words FROM hour WHERE battery = ?1"
+        return [text for (text,) in self._link.execute(sql.format("raw", parts), (battery,))]
+
+    def newest_words(self, battery: int) -> str | None:
+        """The words of the newest snapshot, or of the newest hour."""
+        for table in ("raw", "hour"):
+            row = self._link.execute(
+                f"SELECT text FROM {table} JOIN words ON words.id = words WHERE battery = ? ORDER BY time DESC LIMIT 1",
+                (battery,),
+            ).fetchone()
+            if row is not None:
+                return str(row[0])
+        return None
+
+    def offline(self, battery: int, start: int, end: int) -> list[tuple[int, int, str]]:
+        """Since, until and reason of the outages that touch a stretch."""
+        return self._link.execute(
+            "SELECT since, until, reason FROM offline WHERE battery = ? AND until >= ? AND since < ? ORDER BY since",
+            (battery, start, end),
+        ).fetchall()
+
+    def snapshots(self, name: str, battery: int, start: int, end: int) -> Iterator[Snapshot]:
+        """The snapshots of a stretch, by time."""
+        columns = ", ".join("words.text" if column == "words" else f"raw.{column}" for column in self.layout.raw)
+        sql = (
+            f"SELECT {columns} FROM raw JOIN words ON words.id = raw.words"
+            " WHERE raw.battery = ? AND raw.time >= ? AND raw.time < ? ORDER BY raw.time LIMIT ?"
+        )
+        while rows := self._link.execute(sql, (battery, start, end, PAGE)).fetchall():
+            yield from (snapshot_from(self.layout, name, row[2], row) for row in rows)
+            start = rows[-1][1] + 1
+
+    def buckets(self, battery: int, start: int, end: int, table: str) -> Iterator[Bucket]:
+        """The minutes or hours that begin in a stretch, with the snapshots that are in no roll-up yet."""
+        columns = ", ".join("words.text" if name == "words" else f"{table}.{name}" for name in self.layout.rollup)
+        sql = (
+            f"SELECT {columns} FROM {table} JOIN words ON words.id = {table}.words"
+            f" WHERE {table}.battery = ? AND {table}.time >= ? AND {table}.time < ? ORDER BY {table}.time LIMIT ?"
+        )
+        rest: dict[int, Bucket] | None = None
+        while rest is None:
+            with self._one_moment():
+                rows = self._link.execute(sql, (battery, start, end, PAGE)).fetchall()
+                if len(rows) < PAGE:
+                    rest = self._not_rolled_up(battery, start, end, table)
+            for row in rows:
+                bucket = bucket_from(self.layout, row[4], row)
+                more = rest.pop(bucket.start, None) if rest else None
+                yield bucket if more is None else merge(bucket, more)
+            start = rows[-1][1] + 1 if rows else start
+        yield from rest.values()
+
+    def slots(self, battery: int, column: Column, start: int, end: int, width: int, table: str) -> Slots:
+        """What a column comes to in each stretch of `width` ms, counted from `start`; of counters the last value."""
+        found: Slots = {}
+        with self._one_moment():
+            since = start
+            if table != "raw":
+                found = self._grouped(_rollup_sql(column, table), battery, start, end, width)
+                since = max(start, self._rolled(battery))
+            newest = self._grouped(_raw_sql(column), battery, since, end, width, start)
+        return _joined(found, newest, last=column.counter)
+
+    def part_slots(self, battery: int, name: str, start: int, end: int, width: int, table: str) -> Slots:
+        """The same of one cell (`cells.3`), one temperature or one detail."""
+        last = "." not in name and not measured(name)
+        found: Slots = {}
+        with self._one_moment():
+            texts = dict(self._link.execute("SELECT id, text FROM words"))
+            since = start
+            if table != "raw":
+                sql = f"SELECT time, words, {{column}}, cell_min_min, count FROM {table} {_WHERE}"
+                found = _collected(self._items(sql, texts, battery, name, start, end), start, width, last=last)
+                since = max(start, self._rolled(battery))
+            sql = f"SELECT time, words, {{column}}, cell_min, 1 FROM raw {_WHERE}"
+            newest = _collected(self._items(sql, texts, battery, name, since, end), start, width, last=last)
+        return _joined(found, newest, last=last)
+
+    def _grouped(self, sql: str, battery: int, since: int, end: int, width: int, start: int | None = None) -> Slots:
+        values = {
+            "battery": battery, "since": since, "end": end, "width": width, "start": since if start is None else start
+        }  # fmt: skip
+        return {
+            slot: Stat(count, low, total, high) for slot, count, low, total, high in self._link.execute(sql, values)
+        }
+
+    def _items(
+        self, sql: str, texts: Mapping[int, str], battery: int, name: str, since: int, end: int
+    ) -> Iterator[tuple[int, Stat]]:
+        """Time and statistics of a part of each row."""
+        part = Part(name)
+        values = {"battery": battery, "since": since, "end": end}
+        places = {number: part.place(words_from(text)) for number, text in texts.items()}
+        unpack, is_cell = part.unpack, part.column == "cells"
+        for time, words, packed, base, count in self._link.execute(sql.format(column=part.column), values):
+            place = places[words]
+            item = None if place is None or packed is None else unpack(packed)[place]
+            if isinstance(item, int | float | list):
+                yield time, stat_of(item, count, (base or 0) if is_cell else 0)
+
+    def _not_rolled_up(self, battery: int, start: int, end: int, table: str) -> dict[int, Bucket]:
+        """The buckets of snapshots that are in no roll-up yet, by start."""
+        columns = ", ".join("words.text" if name == "words" else f"raw.{name}" for name in self.layout.raw)
+        since = max(self._rolled(battery), start)
+        rows: Iterable[Sequence[Any]] = self._link.execute(
+            f"SELECT {columns} FROM raw JOIN words ON words.id = raw.words"
+            " WHERE raw.battery = ? AND raw.time >= ? AND raw.time < ? ORDER BY raw.time",
+            (battery, since, end),
+        )
+        found = list(minutes(self.layout, rows))
+        if table == "minute":
+            return {bucket.start: bucket for bucket in found}
+        hours: dict[int, Bucket] = {}
+        for start, group in groupby(map(hour_of, found), key=lambda bucket: bucket.start):
+            for bucket in group:
+                hours[start] = merge(hours[start], bucket) if start in hours else bucket
+        return hours
+
+    def _rolled(self, battery: int) -> int:
+        (rolled,) = self._link.execute("SELECT rolled FROM battery WHERE id = ?", (battery,)).fetchone()
+        return int(rolled)
+
+    @contextmanager
+    def _one_moment(self) -> Iterator[None]:
+        self._link.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._link.execute("ROLLBACK")
+
+
+def scale_of(layout: Layout, name: str) -> int:
+    """What the integers of a quantity are divided by."""
+    if name in layout.by_name:
+        return layout.by_name[name].scale
+    groups: dict[str, int] = {"cells": CELL_SCALE, "temperatures": HEAT_SCALE}
+    return groups.get(name.partition(".")[0], 1)
+
+
+_SLOT = "(time - :start) / :width"
+_WHERE = "WHERE battery = :battery AND time >= :since AND time < :end"
+
+
+def _raw_sql(column: Column) -> str:
+    name = column.name
+    if column.counter:
+        return _last_sql(name, "raw")
+    return (
+        f"SELECT {_SLOT} AS slot, count({name}), min({name}), sum({name}), max({name})"
+        f" FROM raw {_WHERE} AND {name} NOT NULL GROUP BY slot"
+    )
+
+
+def _rollup_sql(column: Column, table: str) -> str:
+    name = column.name
+    if column.counter:
+        return _last_sql(name, table)
+    return (
+        f"SELECT {_SLOT} AS slot, sum(coalesce({name}_count, count)), min({name}_min), sum({name}_sum), max({name}_max)"
+        f" FROM {table} {_WHERE} AND {name}_sum NOT NULL GROUP BY slot"
+    )
+
+
+def _last_sql(name: str, table: str) -> str:
+    """The last value of each stretch: SQLite takes bare columns from the row that has the maximum."""
+    return (
+        "SELECT slot, 1, value, value, value FROM"
+        f" (SELECT {_SLOT} AS slot, {name} AS value, max(time) FROM {table} {_WHERE} AND {name} NOT NULL GROUP BY slot)"
+    )
+
+
+def _collected(items: Iterable[tuple[int, Stat]], start: int, width: int, *, last: bool) -> Slots:
+    found: Slots = {}
+    for time, stat in items:
+        slot = (time - start) // width
+        known = found.get(slot)
+        found[slot] = stat if known is None or last else known.merged(stat)
+    return found
+
+
+def _joined(older: Slots, newer: Slots, *, last: bool) -> Slots:
+    for slot, stat in newer.items():
+        known = older.get(slot)
+        older[slot] = stat if known is None or last else known.merged(stat)
+    return older

@@ -175,9 +175,9 @@ ROWS: dict[tuple[str, str], dict[str, Row]] = {
     },
     ("ant", ESPHOME): {
         "register": Row(lambda r: r.packet.envelope["register"]),
-        "raw": Row(lambda r: r.said["values"][0]),
-        "value": Row(lambda r: r.said["values"][0] / 1000),
-        "unit": Row(lambda r: "V"),  # of the register that is read here; settings have no table yet
+        "raw": Row(lambda r: round(1000 * r.said[r.said["register_name"]])),
+        "value": Row(lambda r: r.said[r.said["register_name"]]),
+        "unit": Row(lambda r: "V"),  # of the register that is read here
         "device_model": Row(lambda r: r.said["hardware"]),
         "software_version": Row(lambda r: r.said["software"]),
         "total_voltage": VOLTAGE,

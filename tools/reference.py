@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from antbms.model import QUANTITIES, Kind, Quantity
+from antbms.protocol import MODULES, dialect
 from antbms.protocol.ant import messages as ant_messages
 from antbms.protocol.ant import words as ant
 from antbms.protocol.ant.status import STATUS as ANT_STATUS
@@ -15,6 +16,7 @@ from antbms.protocol.jbd import messages as jbd_messages
 from antbms.protocol.jbd import words as jbd
 from antbms.protocol.jbd.status import BASIC, CELLS
 from antbms.protocol.layout import Layout
+from antbms.protocol.settings import Danger, Setting, format_value
 from antbms.protocol.words import BitTable
 from antbms.sinks.prometheus import LISTS, metric_name
 
@@ -89,6 +91,58 @@ def layout(rows: Layout) -> Iterator[str]:
     return table(("offset", "type", "field", "value", "unit", "proof"), map(row, range(len(rows.rows))))
 
 
+def settings(protocol: str) -> Iterator[str]:
+    """The stored parameters."""
+
+    def row(setting: Setting) -> tuple[object, ...]:
+        address = f"0x{setting.address:02X}" if protocol == "jbd" else setting.address
+        place = f"{address} {setting.part}".strip()
+        if setting.danger in (Danger.SHOWN, Danger.SECRET) or setting.is_text:
+            span = limits = ""
+        elif setting.codes:
+            span, limits = ", ".join(setting.codes.values()), setting.limits
+        elif setting.bits:
+            span, limits = "bits", ""
+        else:
+            low, high = (format_value(setting, value) for value in (setting.low, setting.high))
+            span, limits = f"{low} to {high}", setting.limits
+        step = f"{setting.step:.{setting.digits}f}" if not (setting.codes or setting.bits or setting.is_text) else ""
+        danger = "" if setting.danger is Danger.PLAIN else setting.danger.value
+        return (
+            f"`{setting.name}`", setting.label, place, step, setting.unit, span, limits, setting.group, danger,
+            setting.source,
+        )  # fmt: skip
+
+    head = ("name", "label", "register", "step", "unit", "may be set", "limits from", "group", "", "proof")
+    return table(head, map(row, dialect(protocol).SETTINGS.values()))
+
+
+def switches() -> Iterator[str]:
+    """What can be turned on and off, and what the status shows of it."""
+    return table(
+        ("protocol", "name", "what it does", "status shows it", "", "proof"),
+        (
+            (name, f"`{row.name}`", row.text, row.shows.value, "one write turns it round" if row.toggles else "",
+             row.source)
+            for name in MODULES
+            for row in dialect(name).SWITCHES.values()
+        ),
+    )  # fmt: skip
+
+
+def commands() -> Iterator[str]:
+    """What a battery does when told."""
+    return table(
+        ("protocol", "name", "what it does", "", "proof"),
+        (
+            (name, f"`{row.name}`", row.text, "dangerous" if row.dangerous else "only at rest" if row.at_rest else "",
+             row.source)
+            for name in MODULES
+            for row in dialect(name).COMMANDS.values()
+        ),
+    )  # fmt: skip
+
+
 def sections() -> Iterator[tuple[str, Iterable[str]]]:
     """Heading and body of every section."""
     yield from (
@@ -118,6 +172,18 @@ def sections() -> Iterator[tuple[str, Iterable[str]]]:
         ("## Results\n\n### ant: after reading, writing, passwords", codes(ant.RESULTS)),
         ("### ant: after commands", codes(ant.COMMAND_RESULTS)),
         ("### jbd: status of an answer", codes({f"0x{code:02X}": text for code, text in jbd.STATUS.items()})),
+        (
+            "## Switches and commands\n\nWhat is dangerous needs `--dangerous`. What must never be sent is not here.",
+            switches(),
+        ),
+        ("### Commands", commands()),
+        (
+            "## Settings\n\nThe same thing has the same name in every protocol. Magnitudes are positive. *Dangerous* "
+            "ones are written only with `--dangerous`, *shown only* never, *secret* ones are not even read. Limits "
+            "called *sanity* only keep out what cannot be meant.",
+            (),
+        ),
+        *((f"### {name}: settings", settings(name)) for name in MODULES),
         ("## Frames\n\nOffsets as in the protocols' documents; fields in brackets are not in every firmware.", ()),
         ("### ant: status", layout(ANT_STATUS)),
         ("### ant: counters", layout(ant_messages.COUNTERS)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib import import_module
 from typing import Protocol, cast
@@ -12,6 +12,7 @@ from ..model import DeviceInfo, Snapshot
 from .framing import Frame, Framer, Shape, whole_frame
 from .login import Login
 from .packet import Explained, Medium, Packet, Request
+from .settings import Command, Factory, Page, Raw, Setting, Switch
 
 MODULES = {"ant": "ant", "ant-legacy": "ant_legacy", "jbd": "jbd"}
 """Protocol → module, in the order of detection: a 2021 board may answer `ant-legacy` as well, with less to say."""
@@ -36,6 +37,42 @@ class Dialect(Protocol):
     """The request for the protection counters; None where the protocol has none."""
     SECRETS: tuple[bytes, ...]
     """How requests begin that hold a password, or whose answers help to guess one."""
+
+    SETTINGS: Mapping[str, Setting]
+    """Every stored parameter by name, secrets too."""
+    SWITCHES: Mapping[str, Switch]
+    COMMANDS: Mapping[str, Command]
+    """By name. What may never be sent is not among them."""
+    WRITE_PATIENCE: float
+    """s that an acknowledgement may take."""
+    SAVE: Request | None
+    """Keeps written settings, or puts them into effect; None where leaving the factory mode does it."""
+    FACTORY: Factory | None
+    """The mode that settings are written in; None where there is none."""
+
+    def settings_for(self, status: Packet) -> Mapping[str, Setting]:
+        """The rows that mean something for the device with this status, in its units."""
+
+    def hidden(self, status: Packet) -> str | None:
+        """Why the device would not show its settings now; None if it would."""
+
+    def pages(self, rows: Iterable[Setting], *, factory: bool = False) -> list[Page]:
+        """How to read these settings, secrets left out. factory: in that mode; else as far as they can be without."""
+
+    def raws(self, page: Page, packets: Sequence[Packet]) -> dict[str, Raw]:
+        """Name → raw value, from the answers to the requests of a page; without those that the device lacks."""
+
+    def write_requests(self, row: Setting, raw: int, register: bytes = b"") -> tuple[Request, ...]:
+        """The writes that set one value, to be acknowledged one after the other; `failure` says whether it refused.
+
+        register: its bytes as they are now, for a row that is a part of it.
+        """
+
+    def switch_request(self, name: str, on: bool, shown: Mapping[str, bool | None]) -> Request:
+        """The write that turns a switch. shown: the states that the other switches of the same write shall keep."""
+
+    def wants_password(self, packet: Packet) -> bool:
+        """Whether `packet` refuses for want of a password, or of the permission level that one gives."""
 
     def login(
         self, password: str, level: int | None = None, address: str | None = None, medium: Medium | None = None

@@ -87,7 +87,10 @@ class Message(Struct, frozen=True):
 
 
 class Explained(Struct, frozen=True):
-    """One field of a frame: where, the bytes, and what they mean. `text` has words where the number has some."""
+    """One field of a frame: where, the bytes, and what they mean. `text` has words where the number has some.
+
+    is_number: the number is an address or the like; words stand beside it, not in its place.
+    """
 
     offset: int
     raw: bytes
@@ -95,6 +98,7 @@ class Explained(Struct, frozen=True):
     value: Any
     unit: str = ""
     text: str = ""
+    is_number: bool = False
 
 
 def packet(frame: Frame, message: Message, envelope: Fields, start: int, length: int) -> Packet:
@@ -133,15 +137,20 @@ def explain_data(packet: Packet, raw: bytes) -> Iterator[Explained]:
 
 
 def values(explained: Iterator[Explained]) -> dict[str, Any]:
-    """Name → value (words where a code has some), arrays gathered into lists: the JSON of a message."""
+    """Name → value (words where a code has some), arrays gathered into lists: the JSON of a message.
+
+    A number that is an address or the like stays a number; its words come as `NAME_name`.
+    """
     record: dict[str, Any] = {}
     for field in explained:
         name, _, number = field.name.partition(".")
-        value = field.text or field.value
+        value = field.value if field.is_number else field.text or field.value
         if number.isdecimal():
             record.setdefault(name, []).append(value)
         else:
             record[field.name] = value
+            if field.is_number and field.text:
+                record[f"{field.name}_name"] = field.text
     return record
 
 

@@ -8,6 +8,20 @@ from datetime import datetime
 from ...model import DeviceInfo, Snapshot
 from ..packet import Packet, Request
 from . import status
+from .changes import (
+    COMMANDS,
+    FACTORY,
+    SAVE,
+    SWITCHES,
+    WRITE_PATIENCE,
+    hidden,
+    pages,
+    raws,
+    settings_for,
+    switch_request,
+    wants_password,
+    write_requests,
+)
 from .frame import NAME, SHAPES
 from .login import PASSWORDS, login
 from .messages import (
@@ -22,6 +36,7 @@ from .messages import (
     text,
     unpack,
 )
+from .settings import SETTINGS
 
 BAUD = 19200
 PATIENCE = 1.0

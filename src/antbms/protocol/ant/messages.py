@@ -8,11 +8,15 @@ from functools import lru_cache
 from ..framing import Frame
 from ..layout import REST, Fields, Layout, Row
 from ..packet import BYTES, Explained, Message, Packet, Request, ascii_text, build, explain_data, name_of, packet
-from . import words
+from ..settings import explain_setting, format_value, unpack_raw, value_of
+from . import login, settings, words
 from .frame import BARE, COMMAND, NAME, Segment, close_envelope, segments
 from .status import STATUS
 
 HEAD_SIZE = 6
+COMMAND_ANSWER = 0x61
+REGISTER_MESSAGES = ("settings", "write request", "write answer")
+"""Their data are registers of settings."""
 STRINGS = (620, 32)
 """Address and length of the hardware and software version."""
 PACK_ID = (262, 32)
@@ -109,14 +113,13 @@ def answer(function: int, register: int, fields: Fields, segments: tuple[Segment
 def explain(packet: Packet, raw: bytes) -> Iterator[Explained]:
     """Every field of a frame, in the order of the wire, checksums left out."""
     function, register = packet.envelope["function"], packet.envelope["register"]
-    yield Explained(2, raw[2:3], "function", function, "", packet.message)
-    register_word = words.COMMANDS.get(register, "") if function in (COMMAND, 0x61) else ""
-    yield Explained(3, raw[3:5], "register", register, "", register_word)
+    yield Explained(2, raw[2:3], "function", function, "", packet.message, True)
+    yield Explained(3, raw[3:5], "register", register, "", _register_name(function, register), True)
     if function < BARE:
         yield Explained(5, raw[5:6], "wanted", raw[5], "bytes")
         return
     yield Explained(5, raw[5:6], "length", raw[5], "bytes")
-    yield from explain_data(packet, raw)
+    yield from _explain_settings(packet) if packet.message in REGISTER_MESSAGES else explain_data(packet, raw)
     at = HEAD_SIZE + raw[5] + 2
     for kind, code, content in packet.envelope.get("segments", ()):
         name = words.SEGMENTS[kind]
@@ -125,6 +128,29 @@ def explain(packet: Packet, raw: bytes) -> Iterator[Explained]:
         if content:
             yield Explained(at + 4, content, f"{name} data", content.hex(" ").upper())
         at += 6 + len(content)
+
+
+def _register_name(function: int, register: int) -> str:
+    if function in (COMMAND, COMMAND_ANSWER):
+        return words.COMMANDS.get(register, "")
+    return settings.name_at(register) if function in (0x02, 0x12, 0x22, 0x42) else ""
+
+
+def _explain_settings(packet: Packet) -> Iterator[Explained]:
+    """Every register by the name of its setting, scaled; `register.N` where no row knows it."""
+    start, data, at = packet.envelope["register"], packet.data, 0
+    rows = {row.address: row for row in settings.rows_at(start, len(data))}
+    while at < len(data):
+        row = rows.get(start + at)
+        piece = data[at : at + (row.size if row else 2)]
+        here = packet.start + at
+        if row:
+            yield explain_setting(row, unpack_raw("<", row, piece), here, piece)
+        elif start + at in login.PASSWORDS:
+            yield Explained(here, piece, f"register {start + at}", "not shown")
+        else:
+            yield Explained(here, piece, f"register {start + at}", int.from_bytes(piece, "little"))
+        at += len(piece)
 
 
 def read_request(name: str, function: int, register: int, wanted: int) -> Request:
@@ -146,15 +172,40 @@ def failure(packet: Packet) -> str | None:
     whatever its segment says (20s-113ah-24cbub).
     """
     function = packet.envelope["function"]
-    if function == 0x61:
+    if function == COMMAND_ANSWER:
         if not packet.whole:
             return "an answer without a result"
         code = packet.fields["result"]
         return None if code == words.DONE else name_of(code, words.COMMAND_RESULTS)
-    for kind, code, _ in packet.envelope.get("segments", ()):
-        if kind == 0xFF and function in (0x12, 0x42) and code & 0xFF not in words.SUCCESSES:
-            return name_of(code & 0xFF, words.RESULTS)
+    for code, content in _results(packet):
+        if code not in words.SUCCESSES:
+            return name_of(code, words.RESULTS) + _limit(code, content)
     return None
+
+
+def is_refused_by_level(packet: Packet) -> bool:
+    """Whether the answer says that the permission level is too low."""
+    if packet.envelope["function"] == COMMAND_ANSWER:
+        return packet.fields.get("result") == words.COMMAND_NO_PERMISSION
+    return any(code == words.NO_PERMISSION for code, _ in _results(packet))
+
+
+def _results(packet: Packet) -> list[tuple[int, bytes]]:
+    """Code and data of the FF segments behind an answer to reading or writing."""
+    if packet.envelope["function"] not in (0x12, 0x42):
+        return []
+    return [(code & 0xFF, content) for kind, code, content in packet.envelope.get("segments", ()) if kind == 0xFF]
+
+
+def _limit(code: int, content: bytes) -> str:
+    """The limit that a value broke, in its unit: the segment holds the address and the limit."""
+    if code not in words.LIMITS or len(content) != 4:
+        return ""
+    address, limit = int.from_bytes(content[:2], "little"), content[2:]
+    row = next(iter(settings.rows_at(address, 2)), None)
+    if row is None:
+        return f" {int.from_bytes(limit, 'little')} of register {address}"
+    return f" {format_value(row, value_of(row, unpack_raw('<', row, limit)))} of {row.name}"
 
 
 def text(packet: Packet, name: str) -> str | None:

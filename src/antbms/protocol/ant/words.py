@@ -181,6 +181,10 @@ RESULTS = {
 }
 """Codes of the FF segment after 12, 42, 43."""
 SUCCESSES = (0x00, 0x0A, 0x0B)
+NO_PERMISSION = 0x01
+LIMITS = (0x02, 0x03)
+"""Codes that come with the address and the limit."""
+COMMAND_NO_PERMISSION = 3
 COMMAND_RESULTS = {
     0: "nothing",
     1: "ok",

@@ -8,9 +8,24 @@ from datetime import datetime
 from ...model import DeviceInfo, Snapshot
 from ..packet import Packet, Request
 from . import status
+from .changes import (
+    COMMANDS,
+    FACTORY,
+    SAVE,
+    SWITCHES,
+    WRITE_PATIENCE,
+    hidden,
+    pages,
+    raws,
+    settings_for,
+    switch_request,
+    wants_password,
+    write_requests,
+)
 from .frame import NAME, SHAPES
 from .login import login
 from .messages import BLUETOOTH_STATUS, WIRE_STATUS, explain, failure, pack, refusal, status_answer, unpack
+from .settings import SETTINGS
 
 BAUD = 19200
 PATIENCE = 1.0

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from ..framing import Frame
 from ..layout import Fields, Layout
 from ..packet import Explained, Medium, Message, Packet, Request, build, explain_data, packet
-from . import words
+from ..settings import Danger, explain_setting, unpack_raw
+from . import settings, words
 from .frame import (
     BLUETOOTH,
     DATA_SIZE,
@@ -26,8 +27,6 @@ REFUSAL = 0xF5
 KEEP_ALIVE = 0xFF
 DISPLAY = 0x01
 """Address of the DB DB frame that switches the display's screen: no probe, and never sent."""
-NOT_AVAILABLE = 0xFFFF
-"""Value of a parameter that the board does not have, or does not show."""
 
 _STATUS = Message("status", "<", STATUS)
 _NOTHING = Layout(">", ())
@@ -65,11 +64,19 @@ def explain(packet: Packet, raw: bytes) -> Iterator[Explained]:
     if not envelope:
         yield from explain_data(packet, raw)
         return
-    yield Explained(0, raw[:2], "head", envelope["head"], "", packet.message)
-    word = words.ADDRESSES.get(envelope["address"], "") if envelope["head"] == WRITE else ""
-    yield Explained(2, raw[2:3], "address", envelope["address"], "", word)
-    missing = envelope["head"] == READ and envelope["value"] == NOT_AVAILABLE
-    yield Explained(3, raw[3:5], "value", envelope["value"], "", "not available" if missing else "")
+    head, address, value = envelope["head"], envelope["address"], envelope["value"]
+    row = settings.row_at(address) if head != BLUETOOTH else None
+    word = words.ADDRESSES.get(address, "") if head == WRITE else ""
+    yield Explained(0, raw[:2], "head", head, "", packet.message, True)
+    yield Explained(2, raw[2:3], "address", address, "", row.name if row else word, True)
+    if head == READ and value == settings.MISSING:
+        yield Explained(3, raw[3:5], "value", value, "", "not available")
+    elif row is None or row.size > 2 or (head == READ and value == 0):  # a read request and its answer look the same
+        yield Explained(3, raw[3:5], "value", value)
+    elif row.danger is Danger.SECRET:
+        yield Explained(3, raw[3:5], "value", "not shown")
+    else:
+        yield explain_setting(row, unpack_raw(">", row, raw[3:5]), 3, raw[3:5])
 
 
 def failure(packet: Packet) -> str | None:

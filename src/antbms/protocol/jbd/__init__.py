@@ -7,6 +7,20 @@ from collections.abc import Sequence
 from ...model import DeviceInfo, Snapshot
 from ..packet import Packet, Request
 from . import status
+from .changes import (
+    COMMANDS,
+    FACTORY,
+    SAVE,
+    SWITCHES,
+    WRITE_PATIENCE,
+    hidden,
+    pages,
+    raws,
+    settings_for,
+    switch_request,
+    wants_password,
+    write_requests,
+)
 from .frame import MODULE_HEAD, NAME, SHAPES
 from .login import login
 from .messages import (
@@ -21,6 +35,7 @@ from .messages import (
     text,
     unpack,
 )
+from .settings import SETTINGS
 
 BAUD = 9600
 PATIENCE = 2.0

@@ -19,12 +19,13 @@ from ..packet import (
     name_of,
     packet,
 )
-from . import words
+from ..settings import Setting, explain_setting, unpack_raw
+from . import settings, words
 from .frame import HEAD, NAME, READ, WRITE, close_envelope, open_envelope
 from .status import BASIC, BASIC_REGISTER, CELLS, CELLS_REGISTER
 
 HEAD_SIZE = 4
-MODEL_REGISTER, COUNTERS_REGISTER = 0x05, 0xAA
+MODEL_REGISTER, COUNTERS_REGISTER, PARAMETERS_REGISTER = 0x05, 0xAA, 0xFA
 
 _NOTHING = Layout(">", ())
 _WORDS = Layout(">", (Row(0, "H", "values", count=REST),))
@@ -67,7 +68,7 @@ ANSWERS: dict[int, Message] = {
     0xA2: Message("barcode", "<", BYTES),
     COUNTERS_REGISTER: Message("counters", "<", COUNTERS),
     0xE1: Message("switch answer", "<", _WORDS),
-    0xFA: Message("parameters", "<", _PARAMETERS),
+    PARAMETERS_REGISTER: Message("parameters", "<", _PARAMETERS),
 }
 WRITES: dict[int, Message] = {
     0x00: Message("factory mode request", ">", _WORDS),
@@ -84,7 +85,7 @@ READS: dict[int, Message] = {
     CELLS_REGISTER: Message("cells request", ">", _NOTHING),
     MODEL_REGISTER: Message("model request", ">", _NOTHING),
     COUNTERS_REGISTER: Message("counters request", ">", _NOTHING),
-    0xFA: Message("parameters request", ">", Layout(">", (Row(0, "H", "first"), Row(2, "B", "count")))),
+    PARAMETERS_REGISTER: Message("parameters request", ">", Layout(">", (Row(0, "H", "first"), Row(2, "B", "count")))),
 }
 """By register; any other is a setting (`setting`, `setting request`, `write request`)."""
 
@@ -112,18 +113,53 @@ def explain(packet: Packet, raw: bytes) -> Iterator[Explained]:
     """Every field of a frame, in the order of the wire, checksum left out."""
     envelope = packet.envelope
     if "command" in envelope:
-        yield Explained(2, raw[2:3], "command", raw[2], "", name_of(raw[2], words.MODULE_COMMANDS))
+        yield Explained(2, raw[2:3], "command", raw[2], "", name_of(raw[2], words.MODULE_COMMANDS), True)
     elif "action" in envelope:
         yield Explained(1, raw[1:2], "action", raw[1], "", "read" if raw[1] == READ else "write")
-        yield Explained(2, raw[2:3], "register", raw[2], "", packet.message)
+        yield Explained(2, raw[2:3], "register", raw[2], "", _register_name(packet), True)
     else:
-        yield Explained(1, raw[1:2], "register", raw[1], "", packet.message)
+        yield Explained(1, raw[1:2], "register", raw[1], "", _register_name(packet), True)
         yield Explained(2, raw[2:3], "status", raw[2], "", name_of(raw[2], words.STATUS))
     yield Explained(3, raw[3:4], "length", raw[3], "bytes")
     if (words_of_text := text(packet)) is not None:
         yield Explained(HEAD_SIZE, raw[HEAD_SIZE : HEAD_SIZE + raw[3]], packet.message.replace(" ", "_"), words_of_text)
+    elif packet.message == "parameters" and packet.whole:
+        yield from _explain_parameters(packet)
+    elif packet.message in ("setting", "write request") and (rows := settings.rows_at(envelope["register"])):
+        yield from _explain_register(packet, rows)
     else:
         yield from explain_data(packet, raw)
+
+
+def _register_name(packet: Packet) -> str:
+    """What the register is: the settings in it, or the message that it makes."""
+    return " and ".join(row.name for row in settings.rows_at(packet.envelope["register"])) or packet.message
+
+
+def _explain_register(packet: Packet, rows: tuple[Setting, ...]) -> Iterator[Explained]:
+    """The settings of a register, scaled; where it has not their length, as it is."""
+    data = packet.data
+    if any(row.size != len(data) for row in rows):
+        if data:
+            yield Explained(packet.start, data, "values", data.hex(" ").upper())
+        return
+    for row in rows:
+        at, size = (int(row.part == "low"), 1) if row.part else (0, len(data))
+        yield explain_setting(row, unpack_raw(">", row, data), packet.start + at, data[at : at + size])
+
+
+def _explain_parameters(packet: Packet) -> Iterator[Explained]:
+    """The parameters of an FA answer by name, scaled; `parameter N` where no row knows it."""
+    fields, start = packet.fields, packet.start
+    yield Explained(start, packet.data[:2], "first", fields["first"])
+    yield Explained(start + 2, packet.data[2:3], "count", fields["count"])
+    for step, raw in enumerate(fields["values"]):
+        at, number = 3 + 2 * step, fields["first"] + step
+        piece = packet.data[at : at + 2]
+        if row := settings.row_numbered(number):
+            yield explain_setting(row, unpack_raw(">", row, piece), start + at, piece)
+        else:
+            yield Explained(start + at, piece, f"parameter {number}", raw)
 
 
 def text(packet: Packet) -> str | None:

@@ -48,12 +48,13 @@ CHARGE_BIT, DISCHARGE_BIT = 0x01, 0x02
 LARGE_UNITS = 0x80
 """MOSFET byte: current and capacities count 100 mA and 100 mAh (V11); unproved."""
 
+DENIED, PASSWORD_NEEDED = 0x81, 0x83
 STATUS = {
     0x00: "ok",
     0x80: "no such command, or failed",
-    0x81: "denied: not in factory mode, or not unlocked",
+    DENIED: "denied: not in factory mode, or not unlocked",
     0x82: "wrong checksum",
-    0x83: "password needed",
+    PASSWORD_NEEDED: "password needed",
 }
 """Third byte of an answer."""
 

@@ -12,7 +12,8 @@ from antbms.battery import Battery
 from antbms.errors import LinkLost
 from antbms.protocol import ant, ant_legacy, jbd
 from antbms.protocol.framing import Frame
-from antbms.sim import make_device
+from antbms.sim import Device, Piece, make_device
+from antbms.sim.faults import FaultyLine
 from antbms.transport import Medium
 from virtual_time import now, timing
 
@@ -108,6 +109,25 @@ def board(protocol: str, delay: float = 0.05) -> Far:
         return [(delay, answer)] if answer else []
 
     return far
+
+
+def overhear(device: Device, note: Callable[[bytes, bytes], object]) -> None:
+    """Tell `note` what a client sends to a device that is served, and what it answers."""
+    line = device.line
+
+    def tapped() -> FaultyLine:
+        made = line()
+        receive = made.receive
+
+        def heard(data: bytes, clock: float) -> list[Piece]:
+            pieces = receive(data, clock)
+            note(data, b"".join(piece.data or b"" for piece in pieces))
+            return pieces
+
+        made.receive = heard  # type: ignore[method-assign]
+        return made
+
+    device.line = tapped  # type: ignore[method-assign]
 
 
 def silent(data: bytes, line: Line) -> list[tuple[float, bytes]]:

@@ -2,17 +2,21 @@
 
 import asyncio
 import contextlib
+import errno
+import io
 import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from unittest import mock
 
 import pytest
-from battery_fakes import PROTOCOLS, REQUESTS, descriptors, until
+from battery_fakes import PROTOCOLS, REQUESTS, content, descriptors, overhear, until
 
 import antbms
-from antbms.errors import NoAnswer, OpenError, UsageError
+from antbms.errors import FileError, LinkLost, NoAnswer, OpenError, UsageError
 from antbms.serve import serve, serve_pty, serve_tcp
 from antbms.sim import make_device
 from antbms.timing import Timing
@@ -98,13 +102,7 @@ def test_a_client_that_goes_in_the_middle_of_its_request(where: str, protocol: s
 
     async def main() -> None:
         device = make_device(protocol)
-        receive = device.receive
-
-        def noted(data: bytes, clock: float) -> bytes:
-            served.set()
-            return receive(data, clock)
-
-        device.receive = noted  # type: ignore[method-assign]
+        overhear(device, lambda data, answer: served.set())
         async with (serve_pty if where == "pty" else serve_tcp)(device) as address:
             async with raw(address) as send:
                 send(REQUESTS[protocol][:size])
@@ -171,7 +169,7 @@ def test_serve_tells_its_address_and_runs_until_it_is_cancelled(pty: bool) -> No
         before = descriptors()
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = asyncio.ensure_future(
-            serve(make_device("jbd"), pty=pty, port=0, on_ready=address.set_result, timing=Timing())
+            serve([make_device("jbd")], pty=pty, port=0, on_ready=address.set_result, timing=Timing())
         )
         await read(await address, "jbd")
         task.cancel()
@@ -220,3 +218,169 @@ def test_a_simulated_battery_of_another_protocol_says_nothing() -> None:
                 await battery.read()
 
     asyncio.run(main())
+
+
+def test_a_device_that_takes_one_client_hangs_up_on_the_second() -> None:
+    async def main() -> None:
+        async with serve_tcp(make_device("ant", {"faults": "exclusive"})) as address:
+            async with antbms.open(address, protocol="ant", timing=QUICK) as first:
+                await first.read()
+                with pytest.raises(antbms.LinkError):
+                    await read(address, "ant")
+                await first.read()
+            await read_when_free(address)
+
+    async def read_when_free(address: str) -> None:
+        while True:
+            try:
+                return await read(address, "ant")
+            except antbms.LinkError:  # the server has not seen yet that the first one is gone
+                await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_half_a_request_of_one_client_does_not_spoil_another(protocol: str) -> None:
+    request = REQUESTS[protocol]
+
+    async def main() -> None:
+        async with serve_tcp(make_device(protocol)) as address, raw(address) as send:
+            for _ in range(5):
+                send(request[:3])
+                await read(address, protocol)
+                send(request[3:])
+
+    asyncio.run(main())
+
+
+def test_a_link_with_faults_hangs_up_over_tcp() -> None:
+    async def main() -> None:
+        async with serve_tcp(make_device("jbd", {"faults": "drop:1"})) as address:
+            for _ in range(2):
+                with pytest.raises(LinkLost):
+                    await read(address, "jbd")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_delayed_answers_come_later(where: str) -> None:
+    async def main() -> None:
+        device = make_device("ant", {"faults": "delay:0.2"})
+        async with (serve_pty if where == "pty" else serve_tcp)(device) as address:
+            start = asyncio.get_running_loop().time()
+            await read(address, "ant")
+            assert asyncio.get_running_loop().time() - start >= 0.2
+
+    asyncio.run(main())
+
+
+def test_several_batteries_have_a_port_each() -> None:
+    addresses: list[str] = []
+
+    async def main() -> None:
+        ready = asyncio.Event()
+
+        def on_ready(address: str) -> None:
+            addresses.append(address)
+            if len(addresses) == len(PROTOCOLS):
+                ready.set()
+
+        devices = [make_device(protocol) for protocol in PROTOCOLS]
+        task = asyncio.ensure_future(serve(devices, pty=False, port=0, on_ready=on_ready))
+        await ready.wait()
+        for address, protocol in zip(addresses, PROTOCOLS, strict=True):
+            await read(address, protocol)
+        task.cancel()
+        await asyncio.wait({task})
+
+    asyncio.run(main())
+    assert len(set(addresses)) == 3
+
+
+def test_consecutive_ports() -> None:
+    """The ports after the first; one of them may be taken, which is told as for any other."""
+
+    async def main() -> None:
+        addresses: list[str] = []
+        with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(OpenError, match=rf"127\.0\.0\.1:{port}: .*in use"):
+                await serve(
+                    [make_device(), make_device()],
+                    pty=False,
+                    port=port - 1,
+                    on_ready=lambda each: addresses.append(each),
+                )
+        assert addresses in ([f"socket://127.0.0.1:{port - 1}"], [])
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("pty", [False, pytest.param(True, marks=posix)])
+def test_served_traffic_is_recorded_and_can_be_replayed(pty: bool, tmp_path: Path) -> None:
+    path = tmp_path / "served.cap"
+
+    async def main() -> dict[str, object]:
+        address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(
+            serve([make_device("jbd")], pty=pty, port=0, on_ready=address.set_result, record=path)
+        )
+        async with antbms.open(await address, protocol="jbd", timing=QUICK) as battery:
+            live = content(await battery.read())
+        task.cancel()
+        await asyncio.wait({task})
+        return live
+
+    live = asyncio.run(main())
+
+    async def replayed() -> dict[str, object]:
+        async with antbms.open(f"replay:{path}") as battery:
+            return content(await battery.read())
+
+    assert asyncio.run(replayed()) == live
+
+
+def test_recording_needs_one_battery_and_a_new_file(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "served.cap"
+        two = [make_device(), make_device()]
+        with pytest.raises(UsageError, match=r"served\.cap: the traffic of one battery"):
+            await serve(two, pty=False, port=0, on_ready=print, record=path)
+        path.touch()
+        with pytest.raises(FileError, match="is there already"):
+            await serve(two[:1], pty=False, port=0, on_ready=print, record=path)
+
+    asyncio.run(main())
+
+
+def test_a_recording_that_cannot_go_on_ends_the_serving(tmp_path: Path) -> None:
+    path = tmp_path / "served.cap"
+
+    async def main() -> None:
+        address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        with mock.patch("antbms.serve.open_record", return_value=FullLater(path)):
+            task = asyncio.ensure_future(
+                serve([make_device("jbd")], pty=False, port=0, on_ready=address.set_result, record=path)
+            )
+            with contextlib.suppress(antbms.LinkError):
+                await read(await address, "jbd")
+            with pytest.raises(FileError, match="cannot go on: no space left"):
+                await task
+
+    asyncio.run(main())
+
+
+class FullLater(io.TextIOWrapper):
+    """A file on a disk that is full after the head of the recording."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.open("wb"))
+        self._left = 2
+
+    def write(self, text: str) -> int:
+        self._left -= 1
+        if self._left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(text)

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
 
 from bleak.args import SizedBuffer
@@ -35,11 +36,14 @@ from bumble.link import LocalLink
 from bumble.transport.common import AsyncPipeSink
 
 from antbms.sim import Device, make_device
+from antbms.timing import Timing
 from antbms.transport.ble_scan import Radio
 from antbms.transport.gatt import Profile
+from antbms.transport.player import Player
 
 logging.getLogger("bumble").setLevel(logging.CRITICAL)  # its controller does not know a command that its host sends
 
+CLOCK = Timing(monotonic=lambda: asyncio.get_running_loop().time())
 T = TypeVar("T")
 Flags = Characteristic.Properties
 
@@ -136,6 +140,8 @@ class Battery:
         self._chip: Chip
         self._out: Characteristic[bytes]
         self._connection: Connection | None = None
+        self._player: Player | None = None
+        self._sending = asyncio.Lock()
         self._tasks: set[asyncio.Future[None]] = set()
         self._chance = random.Random(self.seed)
         self._silence: asyncio.TimerHandle | None = None
@@ -191,6 +197,8 @@ class Battery:
     def _on_connection(self, connection: Connection) -> None:
         self.log.append("connected")
         self._connection = connection
+        self._line = self.device.line()
+        self._player = Player(partial(self._deliver, connection), CLOCK)
         connection.on(Connection.EVENT_DISCONNECTION, self._on_disconnection)
         if self.faults.refuse:
             self.faults.refuse -= 1
@@ -200,6 +208,8 @@ class Battery:
     def _on_disconnection(self, _reason: int) -> None:
         self.log.append("disconnected")
         self._connection = None
+        if self._player is not None:
+            self._player.stop()
         if self._silence is not None:
             self._silence.cancel()
 
@@ -212,9 +222,11 @@ class Battery:
         assert isinstance(connection, Connection)
         self.writes.append(data)
         self._hear()
-        answer = self.device.receive(data, asyncio.get_running_loop().time())
-        if answer:
-            self._start(self._answer(connection, answer))
+        assert self._player
+        self._player.play(self._line.receive(data, CLOCK.monotonic()))
+
+    def _deliver(self, connection: Connection, data: bytes | None) -> None:
+        self._start(self.hang_up() if data is None else self._answer(connection, data))
 
     def _hear(self) -> None:
         """The silence begins anew."""
@@ -230,6 +242,10 @@ class Battery:
         for number in range(1, len(pieces)):
             if self._chance.random() < self.faults.swap:
                 pieces[number - 1 : number + 1] = pieces[number], pieces[number - 1]
+        async with self._sending:
+            await self._send(connection, pieces)
+
+    async def _send(self, connection: Connection, pieces: list[bytes]) -> None:
         for piece in pieces:
             await asyncio.sleep(self.delay)
             if self._connection is not connection:

@@ -20,8 +20,13 @@ from bumble.link import LocalLink
 from bumble.transport.common import AsyncPipeSink
 
 from antbms.sim import Device
+from antbms.sim.faults import FaultyLine
+from antbms.timing import Timing
+from antbms.transport.player import Player
 
 SERIAL_PORT = "00001101-0000-1000-8000-00805f9b34fb"
+
+CLOCK = Timing(monotonic=lambda: asyncio.get_running_loop().time())
 
 logging.getLogger("bumble").setLevel(logging.CRITICAL)  # its controller does not know a command that its host sends
 
@@ -75,6 +80,7 @@ class Module:
         self.heard = bytearray()
         self._radio = air.radio(address, brain.personality.model)
         self._serial = serial
+        self._in_turn = asyncio.Lock()
         self._sending: set[asyncio.Task[None]] = set()
         air.modules[address] = self
 
@@ -95,17 +101,23 @@ class Module:
             await connection.disconnect()
 
     def _accept(self, dlc: rfcomm.DLC) -> None:
-        dlc.sink = partial(self._hear, dlc)
+        dlc.sink = partial(self._hear, self.brain.line(), Player(partial(self._deliver, dlc), CLOCK))
 
-    def _hear(self, dlc: rfcomm.DLC, data: bytes) -> None:
+    def _hear(self, line: FaultyLine, player: Player, data: bytes) -> None:
         self.heard += data
-        answer = self.brain.receive(data, asyncio.get_running_loop().time())
-        if answer and not self.faults.mute:
-            task = asyncio.ensure_future(self._answer(dlc, answer))
+        player.play(line.receive(data, CLOCK.monotonic()))
+
+    def _deliver(self, dlc: rfcomm.DLC, answer: bytes | None) -> None:
+        if not self.faults.mute:
+            task = asyncio.ensure_future(self.hang_up() if answer is None else self._answer(dlc, answer))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
     async def _answer(self, dlc: rfcomm.DLC, answer: bytes) -> None:
+        async with self._in_turn:
+            await self._send(dlc, answer)
+
+    async def _send(self, dlc: rfcomm.DLC, answer: bytes) -> None:
         faults = self.faults
         if faults.delay:
             await asyncio.sleep(faults.delay)

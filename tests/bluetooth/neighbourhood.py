@@ -11,6 +11,8 @@ from ble_radio import Air, Battery, jbd_battery, radio
 from antbms.protocol import parse
 from antbms.protocol.jbd.frame import close_envelope
 from antbms.sim import Device, make_device
+from antbms.sim.faults import FaultyLine, LinkState
+from antbms.sim.line import Line
 from antbms.timing import Timing
 from antbms.transport.ble_scan import RADIO
 from antbms.transport.gatt import Profile
@@ -30,6 +32,9 @@ SERIAL_MODULE = Profile(0xFFE0, 0xFFE1, 0xFFE1)
 
 class Locked:
     """A `jbd` module that wants its password, and tells nothing before."""
+
+    def line(self) -> FaultyLine:
+        return FaultyLine(cast(Line, self), LinkState({}))
 
     def receive(self, data: bytes, _clock: float) -> bytes:
         if not data.startswith(b"\xff\xaa"):

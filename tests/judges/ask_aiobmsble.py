@@ -22,19 +22,16 @@ from antbms.sim import Device, make_device
 MODULES = {"ant": "ant_bms", "ant-legacy": "ant_leg_bms", "jbd": "jbd_bms"}
 
 
-class Standing:
-    """A battery at one moment: its clock stands, so that what is read can be compared with it."""
-
-    def __init__(self, device: Device) -> None:
-        self.device = device
-
-    def receive(self, data: bytes, clock: float) -> bytes:
-        return self.device.receive(data, 0.0)
+def standing(device: Device) -> Device:
+    """A battery at one moment: nothing moves, so that what is read can be compared with it."""
+    device.receive(b"", 0.0)
+    device.pack.advance = lambda clock: None
+    return device
 
 
 async def ask(protocol: str, options: dict[str, str]) -> dict[str, Any]:
     air = Air()
-    device: Any = Standing(make_device(protocol, options))
+    device = standing(make_device(protocol, options))
     battery = await Battery(air, device, profile=JBD if protocol == "jbd" else ANT, delay=0.0).start()
     basebms.BleakClient = partial(BleakClient, backend=(await radio(air)).client)
     bms = import_module(f"aiobmsble.bms.{MODULES[protocol]}").BMS(BLEDevice(battery.address, battery.name, None))

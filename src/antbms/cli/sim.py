@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from ..errors import UsageError
@@ -12,26 +14,39 @@ Examples:
   antbms sim --pty                       a serial port, such as /dev/pts/5 (Linux, macOS)
   antbms sim jbd --tcp 7000              socket://127.0.0.1:7000
   antbms sim --tcp 0                     a free port
+  antbms sim ant jbd --tcp 7000          two batteries, on ports 7000 and 7001
+  antbms sim --tcp 7000 --count 3        three of a kind, each with other cells
   antbms sim -o cells=8 -o soc=20 --tcp 7000
+  antbms sim -o faults=loss:0.05,delay:0.3 --tcp 7000
 
-The address is printed on standard output, in one line. For antbms itself no server is needed: antbms read sim:
+The addresses are printed on standard output, one a line. For antbms itself no server is needed: antbms read sim:
 """
 
 
 @click.command(epilog=EPILOG)
-@click.argument("protocol", type=click.Choice(PROTOCOLS), default="ant", metavar="[PROTOCOL]")
+@click.argument("protocols", type=click.Choice(PROTOCOLS), nargs=-1, metavar="[PROTOCOL]...")
 @click.option("--pty", is_flag=True, help="Make a pseudo-terminal, which programs open like a serial port.")
 @click.option(
     "--tcp",
     type=click.IntRange(0, 65535),
     metavar="PORT",
-    help="Listen on this TCP port of this computer; 0: a free one.",
+    help="Listen on this TCP port of this computer, and on those after it for more batteries; 0: free ones.",
+)
+@click.option("--count", type=click.IntRange(1, 1000), default=1, metavar="N", help="So many batteries of each kind.")
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write all traffic into this new file, as `antbms record` does. For one battery.",
 )
 @options_option
-def command(protocol: str, pty: bool, tcp: int | None, options: dict[str, str]) -> None:
-    """Offer a simulated battery to other programs, until Ctrl-C.
+def command(
+    protocols: tuple[str, ...], pty: bool, tcp: int | None, count: int, record: Path | None, options: dict[str, str]
+) -> None:
+    """Offer a simulated battery to other programs, or several, until Ctrl-C.
 
-    PROTOCOL is ant (if not given), ant-legacy or jbd. Options of the battery: cells, capacity (Ah), soc (%), seed.
+    PROTOCOL is ant (if not given), ant-legacy or jbd. Options of the battery: cells, capacity (Ah), soc (%), seed,
+    and faults, which are listed in docs/simulator.md.
     """
     from ..serve import serve
     from ..sim import make_device
@@ -39,7 +54,14 @@ def command(protocol: str, pty: bool, tcp: int | None, options: dict[str, str]) 
 
     if pty == (tcp is not None):
         raise UsageError("sim: give either --pty or --tcp PORT", "Next: antbms sim --tcp 7000")
-    run(serve(make_device(protocol, options), pty=pty, port=tcp, on_ready=_tell))
+    first = int(options.get("seed", "1")) if options.get("seed", "1").isdecimal() else None
+    devices = []
+    for number, protocol in enumerate([name for name in protocols or ("ant",) for _ in range(count)]):
+        own = {"seed": str(first + number)} if first is not None and number else {}
+        devices.append(make_device(protocol, options | own))
+    if tcp and tcp + len(devices) - 1 > 65535:
+        raise UsageError(f"sim: there are no {len(devices)} ports from {tcp}", "Next: antbms sim --tcp 7000")
+    run(serve(devices, pty=pty, port=tcp, on_ready=_tell, record=record))
 
 
 def _tell(address: str) -> None:

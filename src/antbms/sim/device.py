@@ -13,37 +13,47 @@ from ..model import Flag, Snapshot, SwitchState
 from ..protocol import dialect
 from ..protocol.framing import Frame, Framer
 from . import answers
+from .faults import FaultyLine, LinkState, parse_faults
+from .line import Line
 from .personality import PERSONALITIES, Personality
 from .physics import Pack
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """Snapshots of a simulated device bear no real time: its protocol does not carry one."""
-FORGETS = 0.1
-"""s of silence after which a board forgets half a request."""
 RUN_TIME = 4_000_000
 """s that the device has been on before the simulation began."""
 
 
 class Device:
-    """Bytes in, bytes out. `clock` is in seconds; the first call sets its zero."""
+    """Bytes in, bytes out. `clock` is in seconds; the first call sets its zero.
 
-    def __init__(self, personality: Personality, pack: Pack) -> None:
+    link: what may go wrong on the way to it.
+    """
+
+    def __init__(self, personality: Personality, pack: Pack, link: LinkState | None = None) -> None:
         self.personality = personality
         self.pack = pack
+        self.link = link or LinkState({})
         self._spoken = dialect(personality.protocol)
-        self._framer = Framer(self._spoken.SHAPES)
         self._zero: float | None = None
-        self._heard = 0.0
+        self._line = self._new_line()
+
+    def line(self) -> FaultyLine:
+        """The way to the device for one more client, with the faults of its link."""
+        return FaultyLine(self._new_line(), self.link)
 
     def receive(self, data: bytes, clock: float) -> bytes:
-        """The answers to all requests that `data` completes, as a board sends them: one after the other."""
+        """The answers to all requests that `data` completes, at once and without faults."""
+        self.advance(clock)
+        return self._line.receive(data, clock)
+
+    def advance(self, clock: float) -> None:
+        """Let time go on until `clock`."""
         self._zero = clock if self._zero is None else self._zero
-        if clock - self._heard > FORGETS:
-            self._framer.flush()
-        self._heard = clock
         self.pack.advance(clock - self._zero)
-        requests = [item for item in self._framer.feed(data) if isinstance(item, Frame)]
-        return b"".join(self._answer(frame) for frame in requests)
+
+    def _new_line(self) -> Line:
+        return Line(Framer(self._spoken.SHAPES), self._answer)
 
     def snapshot(self) -> Snapshot:
         """What the BMS would say now, before it is rounded to the wire's grid."""
@@ -91,7 +101,8 @@ class Device:
             sensors |= {"mosfet": round(warm + abs(self.pack.current) / 8), "balancer": round(warm + 1)}
         return sensors
 
-    def _answer(self, frame: Frame) -> bytes:
+    def _answer(self, frame: Frame, clock: float) -> bytes:
+        self.advance(clock)
         packets = answers.ANSWERS[self.personality.protocol](
             self._spoken.unpack(frame), self.personality, self.snapshot
         )
@@ -99,7 +110,7 @@ class Device:
 
 
 def make_device(protocol: str = "ant", options: Mapping[str, str] | None = None) -> Device:
-    """A device of `protocol` with the options cells, capacity (Ah), soc (%) and seed. Raises `UsageError`."""
+    """A device of `protocol` with the options cells, capacity (Ah), soc (%), seed and faults. Raises `UsageError`."""
     if protocol not in PERSONALITIES:
         raise UsageError(
             f"sim:{protocol}: there is no such simulated battery", f"There are: {', '.join(PERSONALITIES)}."
@@ -110,7 +121,8 @@ def make_device(protocol: str = "ant", options: Mapping[str, str] | None = None)
     soc = _number(given, "soc", 65.0, 0, 100)
     seed = _number(given, "seed", 1, 0, 2**31)
     personality = replace(personality, cells=int(cells), capacity=float(capacity))
-    return Device(personality, Pack(personality, soc=soc / 100, seed=int(seed)))
+    link = LinkState(parse_faults(given.get("faults", "")), int(seed))
+    return Device(personality, Pack(personality, soc=soc / 100, seed=int(seed)), link)
 
 
 def _number(options: Mapping[str, str], key: str, default: float, low: float, high: float) -> float:

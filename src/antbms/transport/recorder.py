@@ -53,12 +53,11 @@ class Screen:
         return found
 
 
-class Recorder:
-    """Wraps a pipe. A secret exchange, its answer included, is replaced by a comment: what is read counts as secret
-    until something else is written, and later if it shows by itself."""
+class Tape:
+    """Writes down what crosses a link. A secret exchange, its answer included, is replaced by a comment: what is
+    received counts as secret until something else is sent, and later if it shows by itself."""
 
-    def __init__(self, pipe: Pipe, file: TextIO, timing: Timing, title: str) -> None:
-        self._pipe = pipe
+    def __init__(self, file: TextIO, timing: Timing, title: str) -> None:
         self._file = file
         self._title = title
         self._monotonic = timing.monotonic
@@ -68,6 +67,54 @@ class Recorder:
         self._sent, self._received = Screen(strict=True), Screen(strict=False)
         self._write(comment_line(f"antbms {__version__}, {title}, {timestamp(timing.now())}"))
         self._write(comment_line("t = seconds since the recording began; one line a chunk, as it crossed the link"))
+
+    def received(self, data: bytes) -> None:
+        """Note what came from the battery. Raises `FileError`, as all that writes does."""
+        shows = self._received.touches(data)
+        self._note("<", data, secret=self._secret or shows)
+
+    def sent(self, data: bytes, *, secret: bool = False) -> bool:
+        """Note what goes to the battery; returns whether it is secret, which may show by itself."""
+        shows = self._sent.touches(data)
+        self._secret = secret or shows
+        self._note(">", data, secret=self._secret)
+        return self._secret
+
+    def remark(self, text: str) -> None:
+        """Note something that is no traffic."""
+        self._write(comment_line(f"t={self._now():.3f} {text}"))
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(OSError):  # what could not be written was told when it happened
+            self._file.close()
+
+    def _now(self) -> float:
+        return self._monotonic() - self._start
+
+    def _note(self, direction: Direction, data: bytes, *, secret: bool) -> None:
+        if not secret:
+            self._write(write_chunk(Chunk(direction, data, self._now())))
+        elif not self._left_out:
+            self.remark("a secret exchange was left out here")
+        self._left_out = secret
+
+    def _write(self, text: str) -> None:
+        """Raises `FileError`, for example if the disk is full."""
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise FileError(f"{self._title}: the recording cannot go on: {reason}") from error
+
+
+class Recorder:
+    """Wraps a pipe; what crosses it goes on tape."""
+
+    def __init__(self, pipe: Pipe, file: TextIO, timing: Timing, title: str) -> None:
+        self._pipe = pipe
+        self._tape = Tape(file, timing, title)
 
     @property
     def medium(self) -> Medium:
@@ -83,43 +130,20 @@ class Recorder:
 
     async def read(self) -> bytes:
         data = await self._pipe.read()
-        shows = self._received.touches(data)
-        self._note("<", data, secret=self._secret or shows)
+        self._tape.received(data)
         return data
 
     async def write(self, data: bytes, *, secret: bool = False) -> None:
-        shows = self._sent.touches(data)
-        self._secret = secret or shows
-        self._note(">", data, secret=self._secret)
-        await self._pipe.write(data, secret=self._secret)
+        secret = self._tape.sent(data, secret=secret)
+        await self._pipe.write(data, secret=secret)
 
     async def set_baud(self, baud: int) -> None:
-        self._write(comment_line(f"t={self._now():.3f} {baud} baud"))
+        self._tape.remark(f"{baud} baud")
         await self._pipe.set_baud(baud)
 
     async def close(self) -> None:
-        with suppress(OSError):  # what could not be written was told when it happened
-            self._file.close()
+        self._tape.close()
         await self._pipe.close()
-
-    def _now(self) -> float:
-        return self._monotonic() - self._start
-
-    def _note(self, direction: Direction, data: bytes, *, secret: bool) -> None:
-        if not secret:
-            self._write(write_chunk(Chunk(direction, data, self._now())))
-        elif not self._left_out:
-            self._write(comment_line(f"t={self._now():.3f} a secret exchange was left out here"))
-        self._left_out = secret
-
-    def _write(self, text: str) -> None:
-        """Raises `FileError`, for example if the disk is full."""
-        try:
-            self._file.write(text)
-            self._file.flush()
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise FileError(f"{self._title}: the recording cannot go on: {reason}") from error
 
 
 def record_to(path: Path, pipe: Pipe, timing: Timing, title: str) -> Recorder:

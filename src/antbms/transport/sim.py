@@ -1,4 +1,4 @@
-"""`sim:PROTOCOL`: a simulated battery in this process. It answers at once."""
+"""`sim:PROTOCOL`: a simulated battery in this process. It answers at once, unless its faults say otherwise."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from ..sim import Device, make_device
 from ..timing import Timing
 from .address import Address
 from .base import Medium
+from .player import Player
 
 
 class SimPipe:
-    """The pipe to a device in this process."""
+    """The pipe to a device in this process. One whose link has faults is asked like a device on a wire."""
 
-    medium = Medium.MEMORY
     expects: str | None = None
     address: str | None = None
 
     def __init__(self, device: Device, timing: Timing) -> None:
-        self._device = device
+        self.medium = Medium.WIRE if device.link.faults else Medium.MEMORY
+        self._line = device.line()
         self._timing = timing
+        self._player = Player(self._deliver, timing)
         self._ready = bytearray()
         self._wake = asyncio.Event()
-        self._closed = False
+        self._lost: LinkLost | None = None  # why it is over
 
     async def read(self) -> bytes:
         await asyncio.sleep(0)  # an answer that is there at once must not keep others from running
         while not self._ready:
-            if self._closed:
-                raise LinkLost("sim: the link is closed")
+            if self._lost:
+                raise self._lost
             self._wake.clear()
             await self._wake.wait()
         data = bytes(self._ready)
@@ -37,17 +39,27 @@ class SimPipe:
         return data
 
     async def write(self, data: bytes, *, secret: bool = False) -> None:
-        if self._closed:
-            raise LinkLost("sim: the link is closed")
-        self._ready += self._device.receive(data, self._timing.monotonic())
+        if self._lost:
+            raise self._lost
+        self._player.play(self._line.receive(data, self._timing.monotonic()))
+
+    def _deliver(self, data: bytes | None) -> None:
+        if data is None:
+            self._end("link lost: the simulated battery hung up", "Next: open it again; its faults say how often.")
+        else:
+            self._ready += data
+            self._wake.set()
+
+    def _end(self, reason: str, *hints: str) -> None:
+        self._player.stop()
+        self._lost = self._lost or LinkLost(f"sim: {reason}", *hints)
         self._wake.set()
 
     async def set_baud(self, baud: int) -> None:
         """There is no wire."""
 
     async def close(self) -> None:
-        self._closed = True
-        self._wake.set()
+        self._end("the link is closed")
 
 
 def open_sim(address: Address, timing: Timing) -> SimPipe:

@@ -53,6 +53,14 @@ class Timing(Struct, frozen=True, kw_only=True):
     """What is done with a watched battery between two readings ends after this: writing all settings takes a minute."""
     remind: float = 600.0
     """A battery that stays offline for one reason is said to be so again after this."""
+    broker: float = 10.0
+    """An MQTT broker that has not answered for this long is taken for gone; over a bad line it takes some seconds."""
+    broker_least: float = 1.0
+    """The first wait before a broker is tried again; each further wait doubles, with chance."""
+    broker_most: float = 60.0
+    """The longest of these waits."""
+    command: float = 10.0
+    """A command that is older than this is dropped: who gave it has seen that nothing happened, and gone on."""
 
 
 DEFAULT = Timing()

@@ -1,0 +1,220 @@
+"""Readings that wait for the broker, on disk; and what has been announced there, so that it can be taken back.
+
+Blocking, and for one thread at a time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from ...errors import SinkError
+from ...model.records import timestamp
+
+VERSION = 1
+ROW = 120
+"""Bytes that a waiting reading takes besides its own."""
+
+_SCHEMA = """
+CREATE TABLE reading (
+    id INTEGER PRIMARY KEY, battery TEXT NOT NULL, time TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (battery, time)
+);
+CREATE TABLE announced (battery TEXT PRIMARY KEY, record BLOB NOT NULL);
+CREATE TABLE count (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+"""
+
+
+class Reading(Struct, frozen=True, gc=False):
+    """One reading as it is published. battery and time (of the contract) are unique together."""
+
+    battery: str
+    time: str
+    payload: bytes
+
+
+class Announced(Struct, frozen=True):
+    """What the broker has been told of a battery: its id in Home Assistant, and what of it was seen there.
+
+    device: None if it was not announced to Home Assistant. parts: the keys of what the device has (see
+    `home_assistant`). components: id of each entity → its platform.
+    """
+
+    device: str | None = None
+    parts: tuple[str, ...] = ()
+    components: dict[str, str] = {}
+
+
+class Spool:
+    """The file. Bounded: what is older than `most_days`, or beyond `most_bytes`, is dropped, oldest first."""
+
+    def __init__(self, path: Path, most_bytes: float, most_days: float) -> None:
+        self.path = path
+        self.waiting = 0
+        self.dropped = 0
+        self._bytes = 0
+        self._most_bytes = most_bytes
+        self._most_age = timedelta(days=most_days)
+        self._base: sqlite3.Connection | None = None
+
+    def open(self, now: datetime) -> str | None:
+        """Open or make the file. A file that is damaged is put aside; then the answer says so. Raises `SinkError`."""
+        try:
+            try:
+                self._open()
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                self.close()
+                aside = self.path.with_name(f"{self.path.name}.damaged-{now:%Y%m%dT%H%M%S}")
+                self.path.replace(aside)
+                self._open()
+                return f"{self.path} is damaged ({error}); it was renamed to {aside.name}, and a new one begun"
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise self._trouble(error) from error
+        return None
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._base = base = sqlite3.connect(self.path, timeout=1.0, isolation_level=None, check_same_thread=False)
+        base.execute("PRAGMA locking_mode = EXCLUSIVE")  # two programs on one file would send everything twice
+        base.execute("PRAGMA journal_mode = WAL")
+        base.execute("PRAGMA synchronous = NORMAL")
+        base.execute("PRAGMA journal_size_limit = 1000000")
+        base.execute("BEGIN IMMEDIATE")
+        version = base.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in _SCHEMA.split(";"):
+                base.execute(statement)
+            base.execute(f"PRAGMA user_version = {VERSION}")
+        elif version != VERSION:
+            raise sqlite3.OperationalError(f"it was made by a newer antbms (version {version})")
+        base.execute("COMMIT")
+        count, size = base.execute("SELECT count(*), coalesce(sum(length(payload)), 0) FROM reading").fetchone()
+        self.waiting, self._bytes = count, size + ROW * count
+        dropped = base.execute("SELECT value FROM count WHERE name = 'dropped'").fetchone()
+        self.dropped = dropped[0] if dropped else 0
+
+    def append(self, readings: Sequence[Reading], now: datetime) -> int:
+        """Keep readings; those that wait already are not kept twice. How many old ones had to be dropped for them.
+
+        Raises `SinkError`: then none of them is kept.
+        """
+        before = self.waiting, self._bytes, self.dropped
+        base = self._connection
+        try:
+            with _Transaction(base):
+                for one in readings:
+                    done = base.execute(
+                        "INSERT OR IGNORE INTO reading (battery, time, payload) VALUES (?, ?, ?)",
+                        (one.battery, one.time, one.payload),
+                    )
+                    self.waiting += done.rowcount
+                    self._bytes += done.rowcount * (len(one.payload) + ROW)
+                return self._trim(base, timestamp(now - self._most_age))
+        except sqlite3.Error as error:
+            self.waiting, self._bytes, self.dropped = before
+            raise self._trouble(error) from error
+
+    def _trim(self, base: sqlite3.Connection, oldest: str) -> int:
+        """Drop what is too old or too much. Readings lie in the order in which they came."""
+        last, count = 0, 0
+        for number, time, size in base.execute("SELECT id, time, length(payload) FROM reading ORDER BY id"):
+            if time >= oldest and self._bytes <= self._most_bytes:
+                break
+            last, count = number, count + 1
+            self._bytes -= size + ROW
+        if count:
+            base.execute("DELETE FROM reading WHERE id <= ?", (last,))
+            self.waiting -= count
+            self.dropped += count
+            base.execute("INSERT OR REPLACE INTO count VALUES ('dropped', ?)", (self.dropped,))
+        return count
+
+    def first(self, count: int) -> list[Reading]:
+        """The oldest that wait, oldest first. Raises `SinkError`."""
+        try:
+            rows = self._connection.execute(
+                "SELECT battery, time, payload FROM reading ORDER BY id LIMIT ?", (count,)
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+        return [Reading(*row) for row in rows]
+
+    def remove(self, readings: Sequence[Reading]) -> None:
+        """Forget readings, because the broker has them. Raises `SinkError`."""
+        base = self._connection
+        gone = size = 0
+        try:
+            with _Transaction(base):
+                for one in readings:
+                    done = base.execute("DELETE FROM reading WHERE battery = ? AND time = ?", (one.battery, one.time))
+                    gone += done.rowcount
+                    size += done.rowcount * (len(one.payload) + ROW)
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+        self.waiting -= gone
+        self._bytes -= size
+
+    def announced(self) -> dict[str, Announced]:
+        """What has been announced of each battery, those of former configurations included. Raises `SinkError`."""
+        try:
+            rows = self._connection.execute("SELECT battery, record FROM announced").fetchall()
+            return {battery: msgspec.json.decode(record, type=Announced) for battery, record in rows}
+        except (sqlite3.Error, msgspec.DecodeError) as error:
+            raise self._trouble(error) from error
+
+    def announce(self, battery: str, record: Announced | None) -> None:
+        """Remember what has been announced of a battery; None: nothing any more. Raises `SinkError`."""
+        try:
+            if record is None:
+                self._connection.execute("DELETE FROM announced WHERE battery = ?", (battery,))
+            else:
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO announced VALUES (?, ?)", (battery, msgspec.json.encode(record))
+                )
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+
+    def close(self) -> None:
+        """Close the file. Never raises."""
+        if self._base is not None:
+            self._base.close()
+            self._base = None
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._base is None:
+            raise SinkError(f"mqtt: {self.path} is not open")
+        return self._base
+
+    def _trouble(self, error: Exception) -> SinkError:
+        hint = (
+            "Next: is another antbms running with the same configuration?"
+            if "locked" in str(error)
+            else "Next: is there space left, and may this user write there? `file` under [mqtt] names another place."
+        )
+        return SinkError(f"mqtt: readings cannot be kept in {self.path}: {error}", hint)
+
+
+class _Transaction:
+    """All or nothing."""
+
+    def __init__(self, base: sqlite3.Connection) -> None:
+        self._base = base
+
+    def __enter__(self) -> None:
+        self._base.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self._base.execute("COMMIT")
+        finally:
+            if self._base.in_transaction:
+                self._base.execute("ROLLBACK")

@@ -159,6 +159,9 @@ class Observer:
     def on(self, topic: str) -> list[str]:
         return [message.payload for message in list(self.messages) if message.topic == topic]
 
+    def last(self, topic: str) -> str | None:
+        return (self.on(topic) or [None])[-1]
+
     def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
         self.client.publish(topic, payload, 1, retain).wait_for_publish(PATIENCE)
 

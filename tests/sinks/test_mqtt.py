@@ -67,16 +67,16 @@ def test_state_is_the_contract_and_availability_follows(running: Broker, seen: O
     async def story() -> None:
         await made.take([full()])
         await until(lambda: "online" in seen.on("antbms/garage/availability"))
-        assert seen.on("antbms/garage/state")[-1] == full().to_json()
+        assert seen.last("antbms/garage/state") == full().to_json()
         assert seen.on("antbms/bridge/availability") == ["online"]
         assert made.problem is None
         await made.take([offline(5)])
-        await until(lambda: seen.on("antbms/garage/availability")[-1] == "offline")
-        link = json.loads(seen.on("antbms/garage/link")[-1])
+        await until(lambda: seen.last("antbms/garage/availability") == "offline")
+        link = json.loads(seen.last("antbms/garage/link"))
         assert (link["online"], link["reason"]) == (False, "no valid answer in 3 tries")
         await made.take([full(10)])
-        await until(lambda: seen.on("antbms/garage/availability")[-1] == "online")
-        assert json.loads(seen.on("antbms/garage/state")[-1])["time"] == "2026-11-22T12:00:10.000Z"
+        await until(lambda: seen.last("antbms/garage/availability") == "online")
+        assert json.loads(seen.last("antbms/garage/state"))["time"] == "2026-11-22T12:00:10.000Z"
 
     play(made, story)
     now = retained(running.port)
@@ -122,7 +122,7 @@ def test_a_crash_leaves_a_will(running: Broker, seen: Observer, tmp_path: Path) 
         assert made._connection is not None
         made._connection.abort("as a crash would")
         await until(lambda: "offline" in seen.on("antbms/bridge/availability"))
-        await until(lambda: seen.on("antbms/bridge/availability")[-1] == "online")
+        await until(lambda: seen.last("antbms/bridge/availability") == "online")
 
     play(made, story)
 
@@ -134,7 +134,7 @@ def test_a_late_will_of_an_earlier_connection_is_put_right(running: Broker, seen
         await made.take([full()])
         await until(lambda: "online" in seen.on("antbms/bridge/availability"))
         await asyncio.to_thread(seen.publish, "antbms/bridge/availability", "offline", retain=True)
-        await until(lambda: seen.on("antbms/bridge/availability")[-1] == "online")
+        await until(lambda: seen.last("antbms/bridge/availability") == "online")
 
     play(made, story)
 
@@ -145,7 +145,7 @@ def test_batteries_that_have_not_answered_are_offline(running: Broker, seen: Obs
 
     async def story() -> None:
         await made.take([full()])
-        await until(lambda: seen.on("antbms/shed/availability")[-1] == "offline")
+        await until(lambda: seen.last("antbms/shed/availability") == "offline")
 
     play(made, story)
 
@@ -174,7 +174,7 @@ def outage(made: Mqtt, seen: Observer, begin: Callable[[], None], end: Callable[
         end()
         await until(lambda: made.problem is None and not made.waiting)
         await made.take([full(number) for number in range(6, 9)])
-        await until(lambda: seen.on("antbms/garage/availability")[-1] == "online")
+        await until(lambda: seen.last("antbms/garage/availability") == "online")
 
     play(made, story)
     times = [json.loads(payload)["time"] for payload in seen.on("antbms/garage/history")]
@@ -311,7 +311,7 @@ def test_an_acl_that_denies_only_the_history_keeps_readings_and_shows_the_state(
         async def story() -> None:
             for number in range(3):
                 await made.take([full(number)])
-            await until(lambda: seen.on("antbms/garage/state")[-1:] == [full(2).to_json()])
+            await until(lambda: seen.last("antbms/garage/state") == full(2).to_json())
             await until(lambda: "does not take antbms/garage/history" in caplog.text)
             assert made.waiting == 3
 
@@ -417,7 +417,7 @@ def test_snapshot_and_offline_of_one_batch_leave_the_newest(running: Broker, see
         await made.take([full()])
         await until(lambda: made.problem is None)
         await made.take([full(1), offline(2)])
-        await until(lambda: seen.on("antbms/garage/availability")[-1] == "offline")
+        await until(lambda: seen.last("antbms/garage/availability") == "offline")
         await until(lambda: len(seen.on("antbms/garage/history")) == 2)
 
     play(made, story)

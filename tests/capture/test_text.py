@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antbms.capture import Chunk, comment_line, read_capture, read_chunks, write_chunk
+from antbms.capture.text import refuse
 from antbms.errors import FileError
 
 TEXT = """\
@@ -61,7 +62,7 @@ def test_round_trip(items: list[tuple[Chunk, str]]) -> None:
         lines += comment_line(remark.replace("t=", "")) + write_chunk(chunk)
         at = at if chunk.at is None else chunk.at
         expected.append((chunk.direction, chunk.data, at))
-    got = list(read_chunks(lines.splitlines(), "x"))
+    got = list(read_chunks(lines.splitlines(), refuse("x")))
     assert [(chunk.direction, chunk.data, chunk.at) for chunk in got] == expected
     assert all(lines.splitlines()[chunk.line - 1][2:] == chunk.data.hex(" ").upper() for chunk in got)
 

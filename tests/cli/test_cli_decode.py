@@ -191,3 +191,85 @@ def test_every_recording_decodes(captures: Path, capsys: Printed) -> None:
     for name in counts:
         if name.endswith(".chunks.txt"):
             assert counts[name] == counts[name.replace(".chunks", "")], name
+
+
+def test_bytes_that_nobody_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (CELLS.split(), [f"0x{word}," for word in CELLS.lower().split()]):
+        assert run(["decode", *words, "--json"]) == 0
+        (record,) = records(capsys)
+        assert record["frame"] == CELLS
+    Path("FF").write_bytes(bytes.fromhex(CELLS))  # a file has this name: then words are files
+    assert run(["decode", "DD", "FF", "--json"]) == 0
+    assert [record.get("message") for record in records(capsys)] == [None, "cells"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["DD A5 03 0"], "'DD A5 03 0' is no file, and as hex it has an odd number of hex digits (7)"),
+        (["--hex", "DDA"], "'DDA' has an odd number of hex digits (3)"),
+        (["--hex", "DDX"], "'DDX' is not hex"),
+    ],
+)
+def test_half_a_byte(args: list[str], words: str, capsys: Printed) -> None:
+    assert run(["decode", *args]) == 2
+    assert capsys.readouterr().err.startswith(f"antbms: {words}\n  Write bytes as ")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("text", [f"# Größe\r\n< {CELLS}\r\n", f"{CELLS}\n", f"< {CELLS[:11]}\n< {CELLS[12:]}"])
+def test_text_with_a_mark_of_its_encoding(
+    encoding: str, text: str, tmp_path: Path, stdin: Any, capsys: Printed
+) -> None:
+    """PowerShell writes UTF-16 with `>`, some editors begin UTF-8 with a mark."""
+    data = (b"\xfe\xff" if encoding == "utf-16-be" else b"") + text.encode(encoding)
+    path = tmp_path / "x.cap"
+    path.write_bytes(data)
+    stdin(data)
+    for name in (str(path), "-"):
+        assert run(["decode", name, "--json"]) == 0
+        assert [(record["frame"], record["message"]) for record in records(capsys)] == [(CELLS, "cells")]
+
+
+def test_traffic_that_begins_like_such_a_mark(tmp_path: Path, capsys: Printed) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"\xff\xfe\x01" + bytes.fromhex(CELLS))
+    assert run(["decode", str(path), "--json"]) == 0
+    assert [record.get("message") for record in records(capsys)] == [None, "cells"]
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--summary"]])
+def test_bad_lines_do_not_end_it(options: list[str], tmp_path: Path, capsys: Printed) -> None:
+    """They are told by number; what is good is decoded; the status says that something was wrong."""
+    path = tmp_path / "x.cap"
+    path.write_text(f"< {CELLS}\n< DD 0\nhello\n< {CELLS}\n" + "what\n" * 9 + f"< {CELLS}\n", "utf-8")
+    assert run(["decode", str(path), *options]) == 1
+    got = capsys.readouterr()
+    bad = "is neither '> ' nor '< ' with hex bytes, nor a comment"
+    assert got.err.splitlines()[:2] == [
+        f"antbms: {path}: line 2 has an odd number of hex digits",
+        f"antbms: {path}: lines 3, 5, 6, 7, 8, 9, 10, 11 and 2 more: each {bad}",
+    ]
+    if options != ["--summary"]:
+        assert got.out.count("cells") >= 3
+        assert "3 frames: 3 × jbd cells" in got.err
+
+
+def test_bad_lines_of_hex(tmp_path: Path, capsys: Printed) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text(f"{CELLS}\nDD 0\n?\n{CELLS}\n", "utf-8")
+    assert run(["decode", str(path), "--json"]) == 1
+    got = capsys.readouterr()
+    assert got.out.count('"cells"') == 4
+    assert f"{path}: line 2 has an odd number of hex digits (3)\n" in got.err
+    assert f"{path}: line 3 is not hex\n" in got.err
+
+
+def test_a_recording_whose_first_line_is_bad(tmp_path: Path, capsys: Printed) -> None:
+    path = tmp_path / "x.cap"
+    path.write_text(f"from my phone\n< {CELLS}\n", "utf-8")
+    assert run(["decode", str(path), "--json"]) == 1
+    got = capsys.readouterr()
+    assert got.out.count('"cells"') == 2
+    assert f"{path}: line 1 is neither" in got.err

@@ -12,7 +12,8 @@ A comment `t=` gives the time in seconds since the start for the lines after it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from string import hexdigits
 from typing import Literal
 
 from msgspec import Struct
@@ -44,8 +45,36 @@ def device_of(source: str) -> str:
     return source.partition(",")[0]
 
 
-def read_chunks(lines: Iterable[str], name: str) -> Iterator[Chunk]:
-    """The chunks of a text recording. Raises `FileError`, naming the line, at one that is none."""
+class BadLine(Struct, frozen=True):
+    """A line of text, from 1, that is no part of a recording; `reason` says what is wrong with it, as its predicate."""
+
+    number: int
+    reason: str
+
+
+OnBadLine = Callable[[BadLine], object]
+
+
+def refuse(name: str) -> OnBadLine:
+    """What to do with a bad line where nothing may be missing: raise `FileError`."""
+
+    def stop(bad: BadLine) -> None:
+        raise FileError(
+            f"{name}: line {bad.number} {bad.reason}",
+            "Next: antbms decode --help explains the format.",
+        )
+
+    return stop
+
+
+def odd_digits(text: str) -> int:
+    """How many hex digits a text has if it has nothing else and their number is odd; else 0."""
+    digits = "".join(text.split())
+    return len(digits) if len(digits) % 2 and not set(digits) - set(hexdigits) else 0
+
+
+def read_chunks(lines: Iterable[str], on_bad: OnBadLine) -> Iterator[Chunk]:
+    """The chunks of a text recording; a line that is none is told, and passed over."""
     at: float | None = None
     for number, line in enumerate(lines, 1):
         text = line.strip()
@@ -61,11 +90,10 @@ def read_chunks(lines: Iterable[str], name: str) -> Iterator[Chunk]:
             if match := _TIME.match(text):
                 at = float(match[1])
             continue
-        if text:
-            raise FileError(
-                f"{name}: line {number} is neither '> ' nor '< ' with hex bytes, nor a comment",
-                "Next: antbms decode --help explains the format.",
-            )
+        if text and odd_digits(text[1:]) and text[:1] in _DIRECTIONS:
+            on_bad(BadLine(number, "has an odd number of hex digits"))
+        elif text:
+            on_bad(BadLine(number, "is neither '> ' nor '< ' with hex bytes, nor a comment"))
 
 
 def write_chunk(chunk: Chunk) -> str:

@@ -32,7 +32,8 @@ A recording has one line a chunk, as it crossed the link:
   < 7E A1 11 00 00 8E 05 …                  from the battery
 
 Chunks are put together to frames, whatever their lengths. Bytes that are no valid frame are shown as rejected, with
-the reason, and never decoded. The exit status is 0 if at least one frame was valid, else 1.
+the reason, and never decoded. A line that is none of these is told, and the rest goes on. The exit status is 0 if at
+least one frame was valid and no line was wrong, else 1.
 """
 
 
@@ -42,7 +43,7 @@ the reason, and never decoded. The exit status is 0 if at least one frame was va
 @click.option("--summary", is_flag=True, help="Count: messages, rejections, answer times, silence; by device.")
 @json_option
 @protocol_option
-def command(files: tuple[str, ...], hexes: tuple[str, ...], summary: bool, as_json: bool, protocol: str | None) -> None:
+def command(files: tuple[str, ...], hexes: tuple[str, ...], summary: bool, as_json: bool, protocol: str | None) -> int:
     """Explain recorded frames field by field, or count them.
 
     FILE is a recording, a Bluetooth log of an Android phone (btsnoop_hci.log), a file of raw bytes or of hex; or hex
@@ -58,6 +59,7 @@ def command(files: tuple[str, ...], hexes: tuple[str, ...], summary: bool, as_js
     if not count:
         where = ", ".join(source.name for source in sources)
         raise FrameError(f"{where}: no valid frame", "It may need another --protocol, or hold something else.")
+    return int(any(source.bad for source in sources))
 
 
 def _sources(files: Sequence[str], hexes: Sequence[str], *, bar: bool) -> Iterator[Source]:
@@ -70,6 +72,8 @@ def _sources(files: Sequence[str], hexes: Sequence[str], *, bar: bool) -> Iterat
                 "decode: nothing to decode", 'Name a FILE, or give --hex "7E A1 …".', "Next: antbms decode --help"
             )
         files = ("-",)
+    if sources.are_bytes(files):
+        hexes, files = (" ".join(files), *hexes), ()
     for text in files:
         yield sources.from_argument(text, watched if bar else lambda chunks, file: chunks)
     for text in hexes:

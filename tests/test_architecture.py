@@ -18,6 +18,7 @@ FLOORS = {
     "_version": 0,
     "model": 1,
     "errors": 1,
+    "extras": 1,
     "timing": 1,
     "protocol": 2,
     "capture": 2,
@@ -156,3 +157,15 @@ def test_the_reader_of_imports_sees_every_form(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
     assert [found for _, found in imports(path)] == [name]
+
+
+def test_every_extra_says_how_to_get_it() -> None:
+    import tomllib
+
+    from antbms.extras import EXTRAS
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = {name: lines for name, lines in project["optional-dependencies"].items() if name not in ("all", "test")}
+    assert EXTRAS.keys() == named.keys()
+    for name, (_, requirement) in EXTRAS.items():
+        assert any(line.startswith(f"{requirement}>=") for line in named[name])

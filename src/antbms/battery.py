@@ -195,7 +195,8 @@ async def open_battery(
     where = parse_address(address, options)
     spoken = dialect(protocol) if protocol is not None else None
     secret = password if password is not None else _password_in(where.options)
-    pipe = await open_pipe(where, timing, spoken.BAUD if spoken else FIRST_BAUD, record, redact=redact)
+    file = Path(record) if record is not None else None
+    pipe = await open_pipe(where, timing, spoken.BAUD if spoken else FIRST_BAUD, file, redact=redact)
     try:
         link = Link(pipe, name or where.text, timing, where)
         found = None

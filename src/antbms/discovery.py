@@ -6,14 +6,17 @@ A list says where a battery could be. What a name or an advertisement promises i
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from itertools import count
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from .battery import open_battery
-from .errors import AntbmsError, OpenError
+from .errors import AntbmsError, FileError, OpenError
 from .protocol.advertisement import ANT_SERVICE, JBD_SERVICE, likely_protocol
 from .timing import DEFAULT, Timing
 from .transport import Address, parse_address
@@ -68,6 +71,7 @@ async def discover(
     timing: Timing = DEFAULT,
     probe: bool = False,
     also: Sequence[str] = (),
+    record: Path | None = None,
     on_note: Told = _ignore,
     on_progress: Told = _ignore,
 ) -> list[Found]:
@@ -76,8 +80,12 @@ async def discover(
     seconds: how long to listen to Bluetooth LE. probe: ask each Bluetooth candidate, which only reads. also: addresses
     that are asked in any case; no other serial port is, unless it is an outgoing Bluetooth port. One is asked after the
     other, each for `timing.open` s at most. What cannot be searched is no error: `on_note` is told why, and the way out
-    in further lines. `on_progress` is told what goes on now. Raises `UsageError` for an address that means nothing.
+    in further lines. `on_progress` is told what goes on now. record: a folder for new
+    files with all that crosses each link that is asked. Raises `UsageError` for an address that means nothing, and
+    `FileError` where that folder cannot be used.
     """
+    if record is not None:
+        _make_folder(record)
     named = [parse_address(text) for text in also]
     if kinds:
         on_progress(f"listening for {seconds:g} s" if "ble" in kinds else "looking")
@@ -88,7 +96,7 @@ async def discover(
     asked = [one for one in found if (probe and one.candidate) or any(_is_same(one, where) for where in named)]
     for number, one in enumerate(asked, 1):
         on_progress(f"asking {one.address} ({number} of {len(asked)})")
-        found[found.index(one)] = await _ask(one, timing)
+        found[found.index(one)] = await _ask(one, timing, record)
     return sorted(found, key=_rank)
 
 
@@ -220,11 +228,27 @@ def _is_same(one: Found, where: Address) -> bool:
     return where.target.strip().upper() in names or where.target.replace("-", ":").upper() in names
 
 
-async def _ask(one: Found, timing: Timing) -> Found:
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _new_file(folder: Path | None, address: str) -> Path | None:
+    """A file of the folder that is not there yet, called like the address."""
+    if folder is None:
+        return None
+    name = re.sub(r"[^A-Za-z0-9]+", "-", address).strip("-") or "device"
+    return next(path for number in count(1) if not (path := folder / f"{name}-{number}.cap").exists())
+
+
+async def _ask(one: Found, timing: Timing, record: Path | None) -> Found:
     """What it answers; nothing in it is changed."""
     known: dict[str, Any] = {}
+    file = _new_file(record, one.address)
     try:
-        async with asyncio.timeout(timing.open), open_battery(one.address, timing=timing) as battery:
+        async with asyncio.timeout(timing.open), open_battery(one.address, timing=timing, record=file) as battery:
             known["protocol"] = battery.protocol
             known["soc"] = (await battery.read()).soc
             known["model"] = (await battery.info()).model

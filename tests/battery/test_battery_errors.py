@@ -304,6 +304,7 @@ def test_a_bridge_that_hangs_up_at_once() -> None:
                 error = await failure(address, timing=Timing(probe_first=50))
             assert isinstance(error, LinkLost)
             assert str(error) == f"{address}: link lost: the other side closed the connection"
+            assert "bridge" in error.hints[0]
 
     asyncio.run(main())
 

@@ -80,11 +80,15 @@ def test_a_computer_where_all_is_well(capsys: Printed) -> None:
 
 def test_a_library_that_is_missing(monkeypatch: Patch, capsys: Printed) -> None:
     monkeypatch.setattr(computer, "_LIBRARIES", ("msgspec", "no-such-library"))
-    monkeypatch.setattr(computer, "_EXTRAS", {"good": "msgspec", "bad": "no-such-library"})
+    monkeypatch.setitem(computer.EXTRAS, "good", ("msgspec", ""))
+    monkeypatch.setitem(computer.EXTRAS, "bad", ("no-such-library", ""))
     _, steps = doctor(capsys)
     assert "no-such-library missing" in steps["libraries"]["text"]
     assert steps["extra good"]["outcome"] == "ok"
-    assert (steps["extra bad"]["outcome"], steps["extra bad"]["text"]) == ("skipped", "not installed")
+    assert (steps["extra bad"]["outcome"], steps["extra bad"]["text"]) == (
+        "skipped",
+        "not installed: only if you need it",
+    )
 
 
 def test_bluetooth_that_fails_says_how_to_help_it(monkeypatch: Patch, capsys: Printed) -> None:
@@ -307,3 +311,15 @@ def test_a_report_remembers_its_first_failure() -> None:
     ]  # fmt: skip
     assert ended[0].private == ("secret",)
     assert ended[1].hints == ("hint",)
+
+
+def test_what_it_says_and_hears_is_recorded(tmp_path: Path, capsys: Printed) -> None:
+    path = tmp_path / "out.cap"
+    assert run(["doctor", "sim:jbd", "--record", str(path), "--redact"]) == 0
+    assert "sim:…" in path.read_text("utf-8").splitlines()[0]
+    assert run(["read", f"replay:{path}", "--protocol", "jbd", "--json"]) == 0
+    capsys.readouterr()
+    assert run(["doctor", "sim:jbd", "--record", str(path)]) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert run(["doctor", "--record", "x.cap"]) == 2
+    assert "needs a DEVICE" in capsys.readouterr().err

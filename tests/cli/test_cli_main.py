@@ -138,7 +138,7 @@ def test_an_unexpected_error_is_short_and_says_how_to_see_more(
         (["sim"], ["--pty", "--tcp"]),
         (["sim", "--pty", "--tcp", "0"], ["--pty", "--tcp"]),
         (["read", "sim:", "--json", "--csv"], ["exclude each other"]),
-        (["decode", "--hex", "DD 0"], ["not hex"]),
+        (["decode", "--hex", "DD 0"], ["odd number of hex digits"]),
     ],
 )
 def test_wrong_usage(args: list[str], words: list[str], capsys: Printed) -> None:

@@ -108,3 +108,20 @@ def test_a_wrong_battery_to_simulate(capsys: Printed) -> None:
     assert run(["sim", "--tcp", "0", "-o", "cells=99"]) == 2
     assert run(["sim", "antt", "--tcp", "0"]) == 2
     assert "ant-legacy" in capsys.readouterr().err
+
+
+def test_force_keeps_what_was_there_if_nothing_is_recorded(tmp_path: Path, capsys: Printed) -> None:
+    """A battery that cannot be reached must not cost the recording of yesterday."""
+    path = tmp_path / "x.cap"
+    path.write_text("# of yesterday\n", "utf-8")
+    assert run(["record", "replay:no-such.cap", str(path), "--force"]) == 1
+    assert path.read_text("utf-8") == "# of yesterday\n"
+    assert run(["record", "sim:", str(path), "--force", "--count", "1"]) == 0
+    assert "yesterday" not in path.read_text("utf-8")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_force_is_for_files(capsys: Printed) -> None:
+    assert run(["record", "sim:", "/dev/full", "--force"]) == 1
+    assert capsys.readouterr().err.startswith("antbms: /dev/full: is no file that could be overwritten\n")

@@ -1,6 +1,7 @@
 """`antbms scan`: the table at every width, what is left out of it, and what a person is told next."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -181,3 +182,22 @@ def test_a_real_one(capsys: Printed) -> None:
     assert run(["scan", "sim:jbd", "--kind", "serial", "--json"]) == 0
     first = msgspec.json.decode(capsys.readouterr().out.splitlines()[0])
     assert (first["address"], first["protocol"], first["soc"]) == ("sim:jbd", "jbd", 65.0)
+
+
+def test_a_device_that_does_not_answer_is_told_by_the_status(capsys: Printed) -> None:
+    assert run(["scan", "replay:no-such.cap", "--kind", "serial"]) == 1
+    assert "no such file" in capsys.readouterr().out
+    assert run(["scan", "replay:no-such.cap", "sim:", "--kind", "serial"]) == 0
+
+
+def test_what_was_asked_is_recorded(tmp_path: Path, capsys: Printed) -> None:
+    folder = tmp_path / "new" / "folder"
+    for _ in range(2):
+        assert run(["scan", "sim:jbd", "sim:ant?soc=3", "--kind", "serial", "--record", str(folder)]) == 0
+    names = ["sim-ant-soc-3-1.cap", "sim-ant-soc-3-2.cap", "sim-jbd-1.cap", "sim-jbd-2.cap"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert run(["decode", str(folder / names[0]), "--json"]) == 0
+    (tmp_path / "file").touch()
+    assert run(["scan", "--kind", "serial", "--record", str(tmp_path / "file")]) == 2
+    assert run(["scan", "--kind", "serial", "--record", str(tmp_path / "file" / "x")]) == 1
+    assert "not a directory" in capsys.readouterr().err

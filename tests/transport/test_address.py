@@ -132,3 +132,13 @@ def test_any_text_is_an_address_or_a_usage_error(text: str) -> None:
         return
     assert address.scheme in SCHEMES
     assert parse_address(address.text) == address
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"COM5"])
+def test_what_is_no_text_is_no_address(wrong: object) -> None:
+    with pytest.raises(UsageError, match=r"an address is a text such as COM5 or /dev/ttyUSB0, not "):
+        parse_address(wrong)  # type: ignore[arg-type]
+
+
+def test_options_may_be_numbers() -> None:
+    assert parse_address("COM5", {"baud": 9600}).options == {"baud": "9600"}  # type: ignore[dict-item]

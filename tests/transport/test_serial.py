@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from antbms.errors import LinkLost, OpenError, UsageError
+from antbms.extras import how_to_install
 from antbms.timing import Timing
 from antbms.transport import serial
 from antbms.transport.address import parse_address
@@ -498,4 +499,5 @@ def test_esphome_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(common._REGISTERED_URI_HANDLERS, "esphome://", [])
     error = refused("esphome://bridge/?port_name=BMS")
     assert "not installed" in str(error)
-    assert error.hints == ("pip install 'antbms[esphome]'",)
+    assert error.hints == how_to_install("esphome")
+    assert "pip install 'serialx[esphome]'" in error.hints[1]

@@ -75,12 +75,14 @@ redact_option = click.option(
 )
 
 
+record_file_option = click.option(
+    "--record", type=click.Path(path_type=Path), metavar="FILE", help="Write all traffic to this new file as well."
+)
+
+
 def record_option(function: F) -> F:
     """`--record`, which comes as keyword `record`, and `--redact`, which `opened` looks up."""
-    record = click.option(
-        "--record", type=click.Path(path_type=Path), metavar="FILE", help="Write all traffic to this new file as well."
-    )
-    return record(redact_option(function))
+    return record_file_option(redact_option(function))
 
 
 def device_arguments(function: F) -> F:

@@ -6,12 +6,13 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import UsageError
-from .device import json_option, options_option, protocol_option
+from .device import check_new, json_option, options_option, protocol_option, record_file_option
 from .progress import Progress
 from .screen import can_show
 
@@ -45,6 +46,7 @@ WIDEST = 100
 @protocol_option
 @options_option
 @click.option("--redact", is_flag=True, help="Leave out addresses, names, serial numbers and who you are.")
+@record_file_option
 @json_option
 @click.pass_context
 def command(
@@ -53,6 +55,7 @@ def command(
     protocol: str | None,
     options: dict[str, str],
     redact: bool,
+    record: Path | None,
     as_json: bool,
 ) -> None:
     """Say what works and what does not, and how to help it.
@@ -62,6 +65,9 @@ def command(
     from ..doctor import Report
     from .run import run
 
+    if record is not None and device is None:
+        raise UsageError("doctor: --record needs a DEVICE", "Next: antbms scan   lists them.")
+    check_new(record)
     steps: list[Step] = []
     with Progress() as progress:
         hide = _hider(redact)
@@ -75,14 +81,21 @@ def command(
             steps.append(step)
 
         report = Report(progress, end)
-        run(_examine(report, device, protocol, options))
+        run(_examine(report, device, protocol, options, record, redact))
     if not as_json:
         failed = ", ".join(step.name for step in steps if step.outcome == "failed")
         click.secho(f"\nFailed: {failed}." if failed else "\nAll is well.", bold=True)
     ctx.exit(report.failure.status if report.failure else 0)
 
 
-async def _examine(report: Report, device: str | None, protocol: str | None, options: Mapping[str, str]) -> None:
+async def _examine(
+    report: Report,
+    device: str | None,
+    protocol: str | None,
+    options: Mapping[str, str],
+    record: Path | None,
+    redact: bool,
+) -> None:
     from ..doctor.computer import examine
     from ..doctor.device import diagnose
     from ..timing import DEFAULT
@@ -95,7 +108,7 @@ async def _examine(report: Report, device: str | None, protocol: str | None, opt
     if where is not None or device is None:
         await examine(report, DEFAULT, where)
     if device is not None and report.failure is None:
-        await diagnose(report, device, protocol, options, DEFAULT)
+        await diagnose(report, device, protocol, options, DEFAULT, record=record, redact=redact)
 
 
 def _hider(redact: bool) -> Hide:

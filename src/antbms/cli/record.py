@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 import click
 from msgspec import Struct
 
-from ..errors import NoAnswer
+from ..errors import FileError, NoAnswer
 from .device import LONGEST, Seconds, check_new, device_arguments, opened, redact_option
 
 EPILOG = """\b
@@ -73,15 +74,30 @@ def command(
     """
     from .run import run
 
-    if force and file.is_file():
-        file.unlink()
+    if force and file.exists() and not file.is_file():
+        raise FileError(f"{file}: is no file that could be overwritten", "Next: choose another name.")
+    before = _set_aside(file) if force and file.exists() else None
     check_new(file, "Choose another name, or overwrite it with --force.")
     tally = Tally()
     try:
         run(_record(tally, device, protocol, options, file, duration, count, every))
     finally:
-        if file.exists():
+        recorded = file.exists()
+        if before is not None and recorded:
+            before.unlink()
+        elif before is not None:  # the battery could not be reached: the old recording stays
+            before.rename(file)
+        if recorded:
             click.echo(f"{_AGAIN if sys.stderr.isatty() else ''}antbms: {file}: {tally}", err=True)
+
+
+def _set_aside(file: Path) -> Path:
+    """Give a file another name beside its own, which is free then."""
+    import tempfile
+
+    handle, name = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
+    os.close(handle)
+    return file.replace(name)
 
 
 async def _record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -25,11 +26,13 @@ Examples:
   antbms scan --kind ble --seconds 20
   antbms scan COM5 COM7               ask these as well, whatever they are
   antbms scan --json
+  antbms scan --probe --record found  and keep what crossed each link, for a report
   antbms read ble:ANT-BLE16ZMUB       then read the battery there
 
 What a name or an advertisement promises is marked "?"; only an answer is a fact. Without --probe and DEVICE nothing is
 opened and nothing sent. --probe asks only Bluetooth devices that look like batteries, and Windows' outgoing Bluetooth
 ports; it only reads. Of the two ports that Windows makes for a Bluetooth device, a battery answers on the outgoing one.
+The exit status is 1 if devices were asked and none answered as a battery.
 """
 KINDS = ("serial", "classic", "ble")
 """As in `discovery.KINDS`, which is not imported for a help text; a test compares the two."""
@@ -61,9 +64,21 @@ FLOOR, SPAN = -100, 60
 )
 @click.option("--all", "show_all", is_flag=True, help="Show devices without a name as well.")
 @json_option
+@click.option(
+    "--record",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write all traffic to new files in this folder, one for each device that is asked.",
+)
 def command(
-    devices: tuple[str, ...], probe: bool, seconds: float, kinds: tuple[str, ...], show_all: bool, as_json: bool
-) -> None:
+    devices: tuple[str, ...],
+    probe: bool,
+    seconds: float,
+    kinds: tuple[str, ...],
+    show_all: bool,
+    as_json: bool,
+    record: Path | None,
+) -> int:
     """Find batteries: serial ports, known and nearby Bluetooth devices.
 
     DEVICE is an address to ask in any case. KIND is serial, classic or ble.
@@ -78,6 +93,7 @@ def command(
                 seconds=seconds,
                 probe=probe,
                 also=devices,
+                record=record,
                 on_note=progress.note,
                 on_progress=progress,
             )
@@ -93,6 +109,7 @@ def command(
         shown = [one for one in found if show_all or not _is_noise(one)]
         show(lambda width, style: _picture(shown, len(found) - len(shown), width, style))
     _advise(found)
+    return int(any(one.problem for one in found) and not any(one.protocol for one in found))
 
 
 def _is_noise(one: Found) -> bool:

@@ -16,6 +16,7 @@ from typing import Final
 
 from .._version import __version__
 from ..errors import AntbmsError
+from ..extras import EXTRAS, how_to_install
 from ..protocol.advertisement import likely_protocol
 from ..timing import Timing
 from ..transport import Address, serial_errors
@@ -30,8 +31,6 @@ LISTEN: Final = 3.0
 
 _LIBRARIES: Final = ("serialx", "bleak", "aio-rfcomm", "msgspec", "fastcrc", "click", "rich")
 _OF_PLATFORM: Final = {"linux": "dbus-fast", "win32": "winrt-runtime", "darwin": "pyobjc-core"}
-_EXTRAS: Final = {"esphome": "aioesphomeapi", "mqtt": "paho-mqtt", "prometheus": "prometheus-client"}
-"""Extra → the library that it brings."""
 _GROUPS: Final = ("dialout", "uucp", "bluetooth")
 """Groups of Linux that open doors: ports on Debian, ports on Arch, Bluetooth."""
 _ADAPTERS: Final = Path("/sys/class/bluetooth")
@@ -65,12 +64,12 @@ def _software(report: Report) -> None:
         names = [*_LIBRARIES, *([_OF_PLATFORM[sys.platform]] if sys.platform in _OF_PLATFORM else [])]
         versions = {name: _version(name) for name in names}
         step.says(", ".join(f"{name} {version or 'missing'}" for name, version in versions.items()))
-    for extra, library in _EXTRAS.items():
+    for extra, (library, _) in EXTRAS.items():
         with report.step(f"extra {extra}") as step:
             if version := _version(library):
                 step.says(f"{library} {version}")
             else:
-                step.skips("not installed", f"pip install 'antbms[{extra}]'   if you need it")
+                step.skips("not installed: only if you need it", *how_to_install(extra))
 
 
 def _system() -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..battery import Battery, open_battery
@@ -21,6 +22,8 @@ from . import Report
 
 if TYPE_CHECKING:
     from bleak.backends.service import BleakGATTServiceCollection
+
+Opening = AbstractAsyncContextManager[Battery]
 
 READINGS: Final = 5
 """How many tell whether a link is good."""
@@ -40,9 +43,16 @@ _FORMS: Final = {
 
 
 async def diagnose(
-    report: Report, device: str, protocol: str | None, options: Mapping[str, str], timing: Timing
+    report: Report,
+    device: str,
+    protocol: str | None,
+    options: Mapping[str, str],
+    timing: Timing,
+    *,
+    record: Path | None = None,
+    redact: bool = False,
 ) -> None:
-    """Go on until something fails; `protocol` and `options` as for `antbms.open`."""
+    """Go on until something fails; `protocol`, `options`, `record` and `redact` as for `antbms.open`."""
     report.part = device
     with report.step("address") as step:
         where = parse_address(device, options)
@@ -54,7 +64,10 @@ async def diagnose(
     elif where.scheme == "rfcomm":
         await _know(report, where, timing)
     if report.failure is None:
-        await _talk(report, where, protocol, timing)
+        opening = open_battery(
+            where.text, protocol=protocol, options=where.options, timing=timing, record=record, redact=redact
+        )
+        await _talk(report, where, opening, timing)
 
 
 async def _reach_ble(report: Report, where: Address, timing: Timing) -> None:
@@ -106,9 +119,9 @@ async def _know(report: Report, where: Address, timing: Timing) -> None:
             step.says(f"{device.name or 'without a name'}, {serial}", device.name)
 
 
-async def _talk(report: Report, where: Address, protocol: str | None, timing: Timing) -> None:
+async def _talk(report: Report, where: Address, opening: Opening, timing: Timing) -> None:
     async with AsyncExitStack() as stack:
-        battery = await _open(report, stack, where, protocol, timing)
+        battery = await _open(report, stack, opening)
         if battery is None:
             return
         with report.step("protocol") as step:
@@ -129,10 +142,7 @@ async def _talk(report: Report, where: Address, protocol: str | None, timing: Ti
             step.says(", ".join(filter(None, known)) or "does not tell its model")
 
 
-async def _open(
-    report: Report, stack: AsyncExitStack, where: Address, protocol: str | None, timing: Timing
-) -> Battery | None:
-    opening = open_battery(where.text, protocol=protocol, options=where.options, timing=timing)
+async def _open(report: Report, stack: AsyncExitStack, opening: Opening) -> Battery | None:
     battery: Battery | None = None
     silence: AntbmsError | None = None
     with report.step("opens") as step:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Protocol
 
 from ..errors import UsageError
+from ..extras import how_to_install
 from ..model import DeviceInfo, Event, Outcome
 
 Control = Callable[[str, str, bool | None], Awaitable[Outcome]]
@@ -66,4 +67,4 @@ class Sink(Protocol):
 def need(extra: str, module: str) -> None:
     """Raise `UsageError` if the library that a sink needs is not installed."""
     if find_spec(module) is None:
-        raise UsageError(f"[{extra}]: support for it is not installed", f"Next: pip install 'antbms[{extra}]'")
+        raise UsageError(f"[{extra}]: support for it is not installed", *how_to_install(extra))

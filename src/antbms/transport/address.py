@@ -93,10 +93,12 @@ def parse_address(text: str, options: Mapping[str, str] | None = None) -> Addres
     Raises `UsageError` for an unknown scheme or option, for an address that is not of its scheme's form,
     and for one that holds a password, which the message does not repeat.
     """
+    if not isinstance(text, str):
+        raise UsageError(f"an address is a text such as {SCHEMES['serial'].form}, not {text!r}")
     text = text.strip()
     rest, written = _split_options(text)
     scheme, target = _split_scheme(rest)
-    given = {_key(key): value for key, value in {**written, **(options or {})}.items()}
+    given = {_key(key): str(value) for key, value in {**written, **(options or {})}.items()}
     _refuse_secrets(scheme, target, given)
     known = SCHEMES.get(scheme)
     if known is None:

@@ -149,7 +149,7 @@ _UNSAID: Final = {"TimeoutError": "it does not answer"}
 def lost(name: str, exc: BaseException | None = None) -> LinkLost:
     """The error for a link that was open and ended; `exc`: what a write met while the link was still there."""
     reason = "the battery hung up, or is out of range" if exc is None else _said(exc) or type(exc).__name__
-    return LinkLost(f"{name}: link lost: {reason}")
+    return LinkLost(f"{name}: link lost: {reason}", _PHONE, _NEAR)
 
 
 def cause_of(exc: BaseException) -> Cause:

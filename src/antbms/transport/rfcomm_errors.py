@@ -163,7 +163,7 @@ def explain(name: str, device: str, exc: BaseException, seconds: float, platform
 def lost(name: str, exc: BaseException) -> LinkLost:
     """The error for a link that was open and ended with `exc`."""
     reason = _ENDS.get(cause_of(exc), "the battery hung up, or is out of range")
-    return LinkLost(f"{name}: link lost: {reason}")
+    return LinkLost(f"{name}: link lost: {reason}", _WAKE)
 
 
 def cause_of(exc: BaseException) -> Cause:

@@ -199,7 +199,10 @@ def _settings(address: Address, baud: int) -> dict[str, Any]:
     options = address.options
     speed = options.get("baud", str(baud))
     if not re.fullmatch(r"[1-9]\d{0,7}", speed):
-        raise UsageError(f"{address.text}: baud must be a number, not {speed!r}")
+        raise UsageError(
+            f"{address.text}: baud must be a whole number from 1 to 99999999, not {speed!r}",
+            "ANT boards have 19200, JBD boards 9600.",
+        )
     settings: dict[str, Any] = {"baudrate": int(speed), **_pins(address)}
     for option, argument in ("password_env", "password"), ("key_env", "key"):
         if address.scheme == "esphome" and option in options:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ..errors import LinkLost, OpenError
+from ..extras import how_to_install
 from .address import Address
 from .ports import Port
 
@@ -92,6 +93,8 @@ _FIND_COM: Final = (
     "The battery must be paired first; without pairing there is no port.",
 )
 _WAKE: Final = "Is the battery on, in range, and not connected to a phone app?"
+_PLUGGED: Final = "Is the adapter still plugged in?"
+_BRIDGE: Final = "Is the bridge still on, and no other program using it? Many serve one client at a time."
 _OUTGOING: Final = "Use the *outgoing* port, not the incoming one: antbms scan tells them apart."
 
 _HINTS: Final[dict[tuple[Cause, str], tuple[str, ...]]] = {
@@ -111,7 +114,7 @@ _HINTS: Final[dict[tuple[Cause, str], tuple[str, ...]]] = {
     ("unreachable", ""): ("Is the bridge on, and in this network?",),
     ("timeout", ""): ("Is it on, and in range or in this network?",),
     ("timeout", "win32"): (_WAKE, _OUTGOING),
-    ("extra", ""): ("pip install 'antbms[esphome]'",),
+    ("extra", ""): how_to_install("esphome"),
 }
 
 _WRONG_NAMES: Final = (
@@ -145,12 +148,12 @@ def explain(address: Address, exc: BaseException, seconds: float, platform: str,
 def lost(address: Address, exc: BaseException | None) -> LinkLost:
     """The error for a link that was open and ended with `exc`; None: it ended in order, or nobody said why."""
     if address.scheme == "serial" and getattr(exc, "errno", errno.EIO) in (errno.EIO, errno.ENXIO, errno.EBADF):
-        reason = "the port went away (unplugged, or out of range)"
+        reason, hint = "the port went away (unplugged, or out of range)", f"{_PLUGGED} {_WAKE}"
     elif exc is None:
-        reason = "the other side closed the connection"
+        reason, hint = "the other side closed the connection", _BRIDGE
     else:
-        reason = str(exc) or type(exc).__name__
-    return LinkLost(f"{address.text}: link lost: {reason}")
+        reason, hint = str(exc) or type(exc).__name__, _PLUGGED if address.scheme == "serial" else _BRIDGE
+    return LinkLost(f"{address.text}: link lost: {reason}", hint)
 
 
 def cause_of(exc: BaseException, platform: str) -> Cause:

@@ -1,6 +1,7 @@
 """`antbms.sync` does what the async API does: the same tests over both; and what only it can do wrong."""
 
 import asyncio
+import inspect
 import os
 import signal
 import subprocess
@@ -229,3 +230,10 @@ def test_ctrl_c_ends_a_read(tmp_path: Path) -> None:
             out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (0, "interrupted\njbd\n", "")
     assert time.monotonic() - started < 15
+
+
+def test_discover_is_that_of_the_other_api() -> None:
+    (found,) = sync.discover(kinds=(), also=["sim:jbd"])
+    assert (found.address, found.protocol) == ("sim:jbd", "jbd")
+    theirs, ours = (inspect.signature(function).parameters for function in (antbms.discover, sync.discover))
+    assert {name: one.default for name, one in ours.items()} == {name: one.default for name, one in theirs.items()}

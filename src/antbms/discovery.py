@@ -61,7 +61,8 @@ class Found(Struct, frozen=True, kw_only=True):
 Told = Callable[[str], None]
 
 
-def _ignore(_: str) -> None: ...
+def ignore(_: str) -> None:
+    """Nobody wants to be told."""
 
 
 async def discover(
@@ -72,8 +73,8 @@ async def discover(
     probe: bool = False,
     also: Sequence[str] = (),
     record: Path | None = None,
-    on_note: Told = _ignore,
-    on_progress: Told = _ignore,
+    on_note: Told = ignore,
+    on_progress: Told = ignore,
 ) -> list[Found]:
     """Everything of these kinds that could be a battery, likely ones first, then by signal.
 

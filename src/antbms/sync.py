@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from . import battery as asynchronous
+from . import discovery
 from .link import LinkStats
 from .model import DeviceInfo, Snapshot
 from .timing import DEFAULT, Timing
@@ -99,6 +100,32 @@ def open(
         yield Battery(battery)
     finally:
         _close(manager)
+
+
+def discover(
+    *,
+    kinds: Collection[discovery.Kind] = discovery.KINDS,
+    seconds: float = discovery.SECONDS,
+    timing: Timing = DEFAULT,
+    probe: bool = False,
+    also: Sequence[str] = (),
+    record: Path | None = None,
+    on_note: Callable[[str], None] = discovery.ignore,
+    on_progress: Callable[[str], None] = discovery.ignore,
+) -> list[discovery.Found]:
+    """Everything of these kinds that could be a battery; see `antbms.discover`."""
+    return _wait(
+        discovery.discover(
+            kinds=kinds,
+            seconds=seconds,
+            timing=timing,
+            probe=probe,
+            also=also,
+            record=record,
+            on_note=on_note,
+            on_progress=on_progress,
+        )
+    )
 
 
 def _loop() -> asyncio.AbstractEventLoop:

@@ -6,12 +6,11 @@ are known by name here: it may be what is missing.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from typing import Final, Literal
 
 from ..errors import LinkLost, OpenError
-from .bluetooth_hints import DENIED, SHARED_HINTS, Hints, chain
+from .bluetooth_hints import DENIED, SHARED_HINTS
+from .failures import Hints, chain, first_fit, hints_of, names, open_error
 
 Cause = Literal[
     "library",
@@ -130,16 +129,14 @@ def explain(name: str, exc: BaseException, seconds: float, platform: str, device
     """
     cause = cause_of(exc)
     *_, root = chain(exc)
-    heard = next((str(error) for error in chain(exc) if isinstance(error, NoConnection)), "")
     values = {
-        "name": name,
-        "id": device,
-        "heard": heard,
-        "seconds": seconds,
-        "detail": _said(root) or _UNSAID.get(type(root).__name__, type(root).__name__),
+        "name": lambda: name,
+        "id": lambda: device,
+        "heard": lambda: next((str(error) for error in chain(exc) if isinstance(error, NoConnection)), ""),
+        "seconds": lambda: seconds,
+        "detail": lambda: _said(root) or _UNSAID.get(type(root).__name__, type(root).__name__),
     }
-    hints = _HINTS.get((cause, platform)) or _HINTS.get((cause, ""), ())
-    return OpenError(f"{name}: {_SENTENCES[cause].format(**values)}", *(hint.format(**values) for hint in hints))
+    return open_error(name, _SENTENCES[cause], hints_of(_HINTS, cause, platform), values)
 
 
 _UNSAID: Final = {"TimeoutError": "it does not answer"}
@@ -155,15 +152,8 @@ def lost(name: str, exc: BaseException | None = None) -> LinkLost:
 def cause_of(exc: BaseException) -> Cause:
     """What `exc` means, by its class or reason, and by what it and the errors behind it say."""
     errors = list(chain(exc))
-    names = {name for error in errors for name in _names(error)}
-    said = " ".join(_said(error) for error in errors)
-    fits = (cause for name, pattern, cause in _CAUSES if name in names and re.search(pattern, said))
-    return next(fits, "other")
-
-
-def _names(error: BaseException) -> Iterable[str]:
-    yield from (kind.__name__ for kind in type(error).__mro__)
-    yield getattr(getattr(error, "reason", None), "name", "")
+    known = {name for error in errors for name in names(error)}
+    return first_fit(_CAUSES, known, " ".join(map(_said, errors)), "other")
 
 
 def _said(error: BaseException) -> str:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
-
-Hints = dict[tuple[str, str], tuple[str, ...]]
-"""Cause and platform (empty: any other) → the lines that say the way out."""
 
 DENIED: Final = r"AccessDenied|Rejected send|REJECTED|Permission denied"
 """What the system says when it does not let us, a pattern."""
 
-SHARED_HINTS: Final[Hints] = {
+SHARED_HINTS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("off", "win32"): ("Settings > Bluetooth & devices: switch Bluetooth on",),
     ("off", "darwin"): ("System Settings > Bluetooth: switch it on",),
     ("no adapter", ""): ("Is the adapter plugged in? A virtual machine or container must be given it.",),
@@ -29,11 +25,3 @@ SHARED_HINTS: Final[Hints] = {
     ),
     ("open", ""): ("One Battery serves several tasks: share it instead of opening it twice.",),
 }
-
-
-def chain(exc: BaseException) -> Iterator[BaseException]:
-    """An exception, and those that caused it."""
-    error: BaseException | None = exc
-    while error is not None:
-        yield error
-        error = error.__cause__

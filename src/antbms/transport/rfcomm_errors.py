@@ -6,11 +6,11 @@ exceptions are known by name here: it may be what is missing.
 
 from __future__ import annotations
 
-import re
 from typing import Final, Literal
 
 from ..errors import LinkLost, OpenError
-from .bluetooth_hints import DENIED, SHARED_HINTS, Hints, chain
+from .bluetooth_hints import DENIED, SHARED_HINTS
+from .failures import Hints, chain, first_fit, hints_of, names, open_error
 
 Cause = Literal[
     "unpaired",
@@ -155,9 +155,12 @@ def explain(name: str, device: str, exc: BaseException, seconds: float, platform
     """
     cause = cause_of(exc)
     *_, root = chain(exc)
-    values = {"device": device, "seconds": seconds, "detail": str(root) or type(root).__name__}
-    hints = _HINTS.get((cause, platform)) or _HINTS.get((cause, ""), ())
-    return OpenError(f"{name}: {_SENTENCES[cause].format(**values)}", *(hint.format(**values) for hint in hints))
+    values = {
+        "device": lambda: device,
+        "seconds": lambda: seconds,
+        "detail": lambda: str(root) or type(root).__name__,
+    }
+    return open_error(name, _SENTENCES[cause], hints_of(_HINTS, cause, platform), values)
 
 
 def lost(name: str, exc: BaseException) -> LinkLost:
@@ -168,7 +171,5 @@ def lost(name: str, exc: BaseException) -> LinkLost:
 
 def cause_of(exc: BaseException) -> Cause:
     """What `exc` means, by its class or reason, and by what it and the errors behind it say."""
-    names = {kind.__name__ for kind in type(exc).__mro__} | {getattr(getattr(exc, "reason", None), "name", "")}
     said = " ".join(f"{getattr(error, 'type', '')} {error}" for error in chain(exc))
-    fits = (cause for name, pattern, cause in _CAUSES if name in names and re.search(pattern, said))
-    return next(fits, "other")
+    return first_fit(_CAUSES, {*names(exc)}, said, "other")

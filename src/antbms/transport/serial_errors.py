@@ -10,7 +10,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
@@ -18,6 +18,7 @@ from typing import Final, Literal
 from ..errors import LinkLost, OpenError
 from ..extras import how_to_install
 from .address import Address
+from .failures import Hints, Values, hints_of, open_error
 from .ports import Port
 
 Cause = Literal[
@@ -97,7 +98,7 @@ _PLUGGED: Final = "Is the adapter still plugged in?"
 _BRIDGE: Final = "Is the bridge still on, and no other program using it? Many serve one client at a time."
 _OUTGOING: Final = "Use the *outgoing* port, not the incoming one: antbms scan tells them apart."
 
-_HINTS: Final[dict[tuple[Cause, str], tuple[str, ...]]] = {
+_HINTS: Final[Hints] = {
     ("missing", "win32"): ("{ports}", *_FIND_COM),
     ("missing", "linux"): ("{ports}", "A USB adapter is /dev/ttyUSB0 or /dev/ttyACM0: is it plugged in?"),
     ("missing", "darwin"): ("{ports}", "On macOS a port is /dev/cu.*, not /dev/tty.*; antbms scan lists them."),
@@ -133,7 +134,7 @@ _NETWORK: Final[dict[str, str]] = {
 def explain(address: Address, exc: BaseException, seconds: float, platform: str, ports: Iterable[Port]) -> OpenError:
     """The error to raise for `exc`, which came `seconds` after the start; `ports` are those which exist."""
     cause = cause_of(exc, platform)
-    values: dict[str, Callable[[], object]] = {
+    values: Values = {
         "target": lambda: address.target,
         "seconds": lambda: seconds,
         "detail": lambda: str(exc) or type(exc).__name__,
@@ -141,8 +142,7 @@ def explain(address: Address, exc: BaseException, seconds: float, platform: str,
         "group": lambda: _group(address.target),
         "ports": lambda: _listed(ports),
     }
-    message = f"{address.text}: {_fill(_SENTENCES[cause], values)}"
-    return OpenError(message, *filter(None, (_fill(hint, values) for hint in _hints(address, cause, platform))))
+    return open_error(address.text, _SENTENCES[cause], _hints(address, cause, platform), values)
 
 
 def lost(address: Address, exc: BaseException | None) -> LinkLost:
@@ -185,13 +185,7 @@ def _hints(address: Address, cause: Cause, platform: str) -> Iterable[str]:
     elif cause in ("timeout", "other"):
         yield _NETWORK[address.scheme]
         platform = ""
-    yield from _HINTS.get((cause, platform)) or _HINTS.get((cause, ""), ())
-
-
-def _fill(template: str, values: dict[str, Callable[[], object]]) -> str:
-    """Only what a template names is looked up: some of it costs a scan of /proc."""
-    fields = re.findall(r"{(\w+)", template)
-    return template.format(**{field: values[field]() for field in fields}) if fields else template
+    yield from hints_of(_HINTS, cause, platform)
 
 
 def _listed(ports: Iterable[Port], most: int = 6) -> str:

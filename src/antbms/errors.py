@@ -21,6 +21,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def shown(text: str) -> str:
+    """A name that the system handed over in its own encoding, so that it can be printed and encoded anywhere."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 class AntbmsError(Exception):
     """What went wrong, in one line, and the way out in the lines after it.
 

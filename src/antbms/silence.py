@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct
 
 from .protocol import dialect, parse
@@ -50,15 +52,20 @@ def heard(session: Session) -> Heard | None:
     return None
 
 
+def _typed(name: str) -> str:
+    """As it is typed into any shell."""
+    return f'"{name}"' if re.search(r"[\s?&*();<>|']", name) else name
+
+
 def explain(name: str, where: Address | None, request: str, instead: Heard | None) -> tuple[str, tuple[str, ...]]:
     """The end of the line of an error, and its hints. where: the address that was opened; request: what was asked."""
-    record = f"Next: antbms record {name} out.cap, and attach out.cap to a report."
+    record = f"Next: antbms record {_typed(name)} out.cap, and attach out.cap to a report."
     if instead:
         return f"last: {instead.text}", (instead.cause, instead.remedy or record)
     if where and where.scheme == "replay":
         return f"the recording holds no answer to the request for {request}", (
             "It may hold another device or protocol, or end before that.",
-            f"Next: antbms decode {where.target}   shows what it holds.",
+            f"Next: antbms decode {_typed(where.target)}   shows what it holds.",
         )
     if where and where.scheme == "sim":
         return "nothing came", (

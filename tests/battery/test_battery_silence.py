@@ -103,7 +103,7 @@ def test_a_recording_that_lacks_an_answer(protocol: str | None, request_name: st
     error = run(replayed(path, protocol))
     assert str(error).startswith("garage: no ")
     assert str(error).endswith(f"; the recording holds no answer to the request for {request_name}")
-    assert error.hints[-1] == f"Next: antbms decode {path}   shows what it holds."
+    assert error.hints[-1] == f'Next: antbms decode "{path}"   shows what it holds.'
     assert "sleep" not in error.text()
 
 

@@ -210,6 +210,7 @@ def test_bytes_that_nobody_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (["DD A5 03 0"], "'DD A5 03 0' is no file, and as hex it has an odd number of hex digits (7)"),
         (["--hex", "DDA"], "'DDA' has an odd number of hex digits (3)"),
         (["--hex", "DDX"], "'DDX' is not hex"),
+        ([""], "decode: the name of a file is empty"),
     ],
 )
 def test_half_a_byte(args: list[str], words: str, capsys: Printed) -> None:

@@ -1,5 +1,6 @@
 """The entrance: the table of commands, errors in one clear form, exit statuses, and quickness."""
 
+import json
 import os
 import subprocess
 import sys
@@ -254,6 +255,21 @@ def test_a_full_disk_is_one_clear_line(args: str) -> None:
         )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == "antbms: output: no space left on device\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a system whose names are bytes")
+def test_a_name_that_the_locale_cannot_tell(tmp_path: Path) -> None:
+    """LC_ALL=C on an old Python or a bare container: the name works, and stands in the data as it is."""
+    path = tmp_path / "Größe.cap"
+    poor = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    code = ENTRY + "from antbms.cli.main import entry; entry()"
+    assert python(code, "record", "sim:", str(path), "--count", "1", **poor).returncode == 0
+    read = python(code, "read", f"replay:{path}", "--json", **poor)
+    assert json.loads(read.stdout)["battery"] == f"replay:{path}", read.stderr
+    decoded = python(code, "decode", str(path), "--json", **poor)
+    assert json.loads(decoded.stdout.splitlines()[1])["snapshot"]["battery"] == "Größe", decoded.stderr
+    missing = python(code, "read", "replay:Größe", **poor)
+    assert missing.stderr == "antbms: Gr??e: no such file or directory\n"
 
 
 def test_a_poor_stream_gets_plain_letters() -> None:

@@ -92,6 +92,8 @@ def device_arguments(function: F) -> F:
 
 def check_new(path: Path | None, remedy: str = "Choose another name, or remove the file.") -> None:
     """Raise `FileError` if the file is there: before a port is opened, which may take long."""
+    if path is not None and path.is_dir():
+        raise FileError(f"{path}: is a folder", "Next: name a new file in it.")
     if path is not None and path.exists():
         raise FileError(f"{path}: this file exists already", remedy)
 

@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 
 from .._version import __version__
-from ..errors import AntbmsError
+from ..errors import AntbmsError, shown
 
 COMMANDS = {
     "read": "Read a battery once and show all that it says.",
@@ -117,7 +117,7 @@ def _report(text: str, status: int) -> int:
         import traceback
 
         click.echo(traceback.format_exc(), err=True)
-    click.echo(f"antbms: {text}", err=True)
+    click.echo(f"antbms: {shown(text)}", err=True)
     return status
 
 

@@ -32,7 +32,7 @@ Examples:
 What a name or an advertisement promises is marked "?"; only an answer is a fact. Without --probe and DEVICE nothing is
 opened and nothing sent. --probe asks only Bluetooth devices that look like batteries, and Windows' outgoing Bluetooth
 ports; it only reads. Of the two ports that Windows makes for a Bluetooth device, a battery answers on the outgoing one.
-The exit status is 1 if devices were asked and none answered as a battery.
+The exit status is 1 if DEVICE is given and no battery answers.
 """
 KINDS = ("serial", "classic", "ble")
 """As in `discovery.KINDS`, which is not imported for a help text; a test compares the two."""
@@ -109,7 +109,8 @@ def command(
         shown = [one for one in found if show_all or not _is_noise(one)]
         show(lambda width, style: _picture(shown, len(found) - len(shown), width, style))
     _advise(found)
-    return int(any(one.problem for one in found) and not any(one.protocol for one in found))
+    silent = any(one.problem for one in found) and not any(one.protocol for one in found)
+    return int(silent and bool(devices))
 
 
 def _is_noise(one: Found) -> bool:

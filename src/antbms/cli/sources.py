@@ -14,7 +14,7 @@ from msgspec import Struct
 from ..capture import Chunk, read_stream
 from ..capture.source import Report, direction_of, hex_problem, parse_hex
 from ..capture.text import BadLine
-from ..errors import FileError, UsageError
+from ..errors import FileError, UsageError, shown
 
 if TYPE_CHECKING:
     from ..capture.btsnoop import Damage
@@ -77,13 +77,15 @@ def from_argument(text: str, watch: Watch) -> Source:
     report = _into(lost, bad)
     if text == "-":
         return Source("standard input", None, read_stream(_stdin(), "standard input", report), True, lost, bad)
+    if not text:
+        raise UsageError("decode: the name of a file is empty", WRITE_HEX)
     path = Path(text)
     if not path.exists():
         if parse_hex(text):
             return from_hex(text)
         if "odd" in (problem := hex_problem(text)):
             raise UsageError(f"{text!r} is no file, and as hex it {problem}", WRITE_HEX)
-    return Source(text, path.stem, _file_chunks(path, watch, report), lost=lost, bad=bad)
+    return Source(shown(text), shown(path.stem), _file_chunks(path, watch, report), lost=lost, bad=bad)
 
 
 def are_bytes(words: Sequence[str]) -> bool:

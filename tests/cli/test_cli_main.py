@@ -269,7 +269,7 @@ def test_a_name_that_the_locale_cannot_tell(tmp_path: Path) -> None:
     decoded = python(code, "decode", str(path), "--json", **poor)
     assert json.loads(decoded.stdout.splitlines()[1])["snapshot"]["battery"] == "Größe", decoded.stderr
     missing = python(code, "read", "replay:Größe", **poor)
-    assert missing.stderr == "antbms: Gr??e: no such file or directory\n"
+    assert missing.stderr == "antbms: Größe: no such file or directory\n"
 
 
 def test_a_poor_stream_gets_plain_letters() -> None:

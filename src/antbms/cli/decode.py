@@ -84,12 +84,14 @@ def _explain(sources: Iterable[Source], protocols: Sequence[str], as_json: bool)
     """Print every piece; the number of frames. One piece at a time: a file may be larger than memory."""
     from .decoded import Refused, json_line, pieces
     from .listing import listing
+    from .screen import can_show
 
     text = json_line if as_json else listing
     frames, rejected = Counter[str](), Counter[str]()
+    quick = as_json and can_show("ö")  # what a stream cannot show, click still hands over whole
     try:
         for source in sources:
-            echo: Callable[[str], object] = _echo if source.live or not as_json else sys.stdout.write
+            echo: Callable[[str], object] = sys.stdout.write if quick and not source.live else _echo
             try:
                 for piece in pieces(source.chunks, protocols):
                     if isinstance(piece, Refused):

@@ -20,6 +20,7 @@ FLOORS = {
     "errors": 1,
     "extras": 1,
     "timing": 1,
+    "folders": 1,
     "protocol": 2,
     "capture": 2,
     "sim": 3,

@@ -51,6 +51,12 @@ class Timing(Struct, frozen=True, kw_only=True):
     """A reading that takes longer stands still on a link that looks open: three tries of two requests need 13 s."""
     work: float = 120.0
     """What is done with a watched battery between two readings ends after this: writing all settings takes a minute."""
+    sink_slow: float = 30.0
+    """A sink that takes longer for what it is given is said to be slow."""
+    sink: float = 300.0
+    """Then it is given up, and gets the same again later: clearing up a large store may take minutes."""
+    stop: float = 4.5
+    """A monitor that is told to stop has closed links and sinks after this: 5 s are promised."""
     remind: float = 600.0
     """A battery that stays offline for one reason is said to be so again after this."""
     broker: float = 10.0

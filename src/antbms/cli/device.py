@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -90,6 +90,30 @@ def device_arguments(function: F) -> F:
     return click.argument("device")(protocol_option(options_option(function)))
 
 
+class Known(NamedTuple):
+    """A device as `antbms.open` takes it; name: None where it is called by its address."""
+
+    address: str
+    protocol: str | None
+    options: Mapping[str, str]
+    name: str | None
+
+
+def look_up(device: str, protocol: str | None, options: Mapping[str, str]) -> Known:
+    """What a name of the configuration stands for; anything else is an address. What was given on the line wins.
+
+    Only a word that can be a name costs a look into the file.
+    """
+    if not any(letter in device for letter in ":/\\"):
+        from ..config import find, load_batteries
+
+        path = find()
+        battery = load_batteries(path).get(device) if path else None
+        if battery is not None:
+            return Known(battery.address, protocol or battery.protocol, {**battery.all_options(), **options}, device)
+    return Known(device, protocol, options, None)
+
+
 def check_new(path: Path | None, remedy: str = "Choose another name, or remove the file.") -> None:
     """Raise `FileError` if the file is there: before a port is opened, which may take long."""
     if path is not None and path.is_dir():
@@ -146,13 +170,23 @@ async def opened(
     record: Path | None = None,
     until_open: bool = False,
 ) -> AsyncIterator[Battery]:
-    """An open battery. Remarks go to standard error, as does a line while we wait (`until_open`: only until then)."""
+    """An open battery. Remarks go to standard error, as does a line while we wait (`until_open`: only until then).
+
+    `device` is an address, or a name of the configuration.
+    """
     import antbms
 
     redact = _redact(record)
+    known = look_up(device, protocol, options)
     with Waiting(f"{device}: waiting for an answer (Ctrl-C ends it)") as waiting:
         async with antbms.open(
-            device, protocol=protocol, options=options, record=record, redact=redact, on_note=waiting.note
+            known.address,
+            protocol=known.protocol,
+            options=known.options,
+            name=known.name,
+            record=record,
+            redact=redact,
+            on_note=waiting.note,
         ) as battery:
             if until_open:
                 waiting.end()

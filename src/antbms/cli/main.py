@@ -21,6 +21,7 @@ from ..errors import AntbmsError, shown
 COMMANDS = {
     "read": "Read a battery once and show all that it says.",
     "watch": "Show a battery live, or log it as JSON lines or CSV.",
+    "monitor": "Watch many batteries for ever, and hand their readings on.",
     "info": "Show model, versions and serial number of a battery.",
     "counters": "Show how often each protection of a battery has acted.",
     "scan": "Find batteries: serial ports, known and nearby Bluetooth devices.",

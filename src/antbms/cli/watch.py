@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
-from .device import LONGEST, Seconds, device_arguments, json_option
+from .device import LONGEST, Seconds, device_arguments, json_option, look_up
 
 if TYPE_CHECKING:
     from ..model import Event
@@ -73,7 +73,10 @@ async def _watch(
 ) -> None:
     import antbms
 
-    watch = antbms.watch(device, every, protocol=protocol, options=options, on_note=_note)
+    known = look_up(device, protocol, options)
+    watch = antbms.watch(
+        known.address, every, name=known.name, protocol=known.protocol, options=known.options, on_note=_note
+    )
     try:
         with _output(watch, as_json, csv) as show:
             async for event in watch:

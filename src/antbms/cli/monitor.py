@@ -1,0 +1,125 @@
+"""`antbms monitor`: many batteries for ever, and where their readings go."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import UsageError
+from .device import LONGEST, Seconds, look_up
+
+if TYPE_CHECKING:
+    from ..config import Config
+    from ..sinks.base import Sink
+
+EPILOG = """\b
+Examples:
+  antbms monitor sim:ant sim:jbd                  two simulated batteries, on the terminal
+  antbms monitor COM5 COM7 --store batteries.db   with history
+  antbms monitor -c antbms.toml                   as the file says
+  antbms monitor -c antbms.toml --check           is the file right?
+
+Without DEVICE and -c it takes the file that $ANTBMS_CONFIG names, antbms.toml in this folder, or the one in the user's
+configuration folder. Where no readings are handed on, they are shown; to a program as lines of JSON.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("devices", nargs=-1, metavar="[DEVICE]...")
+@click.option("-c", "--config", "path", type=click.Path(path_type=Path), metavar="FILE", help="The configuration.")
+@click.option("--check", is_flag=True, help="Only say whether the configuration is right.")
+@click.option("--store", type=click.Path(path_type=Path), metavar="FILE", help="Keep history in this database.")
+@click.option("--every", type=Seconds(0.1, LONGEST), metavar="SECONDS", help="Between two readings of a battery.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="Of the log on standard error.")
+def command(
+    devices: tuple[str, ...],
+    path: Path | None,
+    check: bool,
+    store: Path | None,
+    every: float | None,
+    log_format: str | None,
+) -> int:
+    """Watch many batteries for ever, and hand their readings on.
+
+    DEVICE is what `antbms read` takes, or a name of the configuration.
+    """
+    from ..config import find
+    from .run import run
+
+    if devices and path is not None:
+        raise UsageError("monitor: give either devices or -c FILE")
+    if not devices and store is not None:
+        raise UsageError("monitor: --store is for devices given here", "Next: write [store] into the configuration.")
+    found = None if devices else find(path)
+    changes = {key: value for key, value in (("every", every), ("log_format", log_format)) if value is not None}
+    config = _config(found, devices, store, changes)
+    if check:
+        return run(_check(config, found))
+    return run(_monitor(config))
+
+
+def _config(path: Path | None, devices: Sequence[str], store: Path | None, changes: dict[str, Any]) -> Config:
+    from msgspec.structs import replace
+
+    from ..config import load
+
+    if path is not None:
+        config = load(path)
+    elif devices:
+        config = _ad_hoc(devices, store)
+    else:
+        raise UsageError(
+            "monitor: there is no configuration",
+            "Next: antbms monitor DEVICE, or write antbms.toml (docs/monitor.md explains it), or give -c FILE.",
+        )
+    return replace(config, monitor=replace(config.monitor, **changes))
+
+
+def _ad_hoc(devices: Sequence[str], store: Path | None) -> Config:
+    from ..config import BatteryConfig, Config, sink_config
+    from ..transport import parse_address
+
+    batteries = {}
+    for device in devices:
+        if device in batteries:
+            raise UsageError(f"monitor: {device} is given twice")
+        known = look_up(device, None, {})
+        parse_address(known.address, known.options)
+        batteries[device] = BatteryConfig(
+            address=known.address,
+            protocol=known.protocol,  # type: ignore[arg-type]  # it comes from a configuration, or is None
+            options=dict(known.options),
+        )
+    sinks = {"store": sink_config("store", {"file": str(store)})} if store is not None else {}
+    return Config(batteries=batteries, sinks=sinks)
+
+
+async def _check(config: Config, path: Path | None) -> int:
+    """Also whether all sinks accept their sections."""
+    from ..monitor import Monitor
+
+    Monitor(config)
+    where = path or "given devices"
+    sinks = ", ".join(config.sinks) or "none"
+    click.echo(f"{where}: correct\nbatteries: {', '.join(config.batteries)}\nsinks: {sinks}")
+    return 0
+
+
+async def _monitor(config: Config) -> int:
+    from ..monitor import Monitor
+    from ..monitor.logs import set_up
+    from .stop import stopping
+
+    set_up(config.monitor.log_format, config.monitor.log_level)
+    shown: dict[str, Sink] = {}
+    if not config.sinks:
+        from .shown import Shown
+
+        shown["screen"] = Shown()
+    with stopping() as stop:
+        await Monitor(config, sinks=shown).run(stop)
+    return 130 if stop.number == signal.SIGINT else 0

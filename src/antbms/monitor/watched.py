@@ -1,0 +1,138 @@
+"""One battery of the monitor: watched for ever, whatever goes wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+from ..battery import Battery
+from ..config import BatteryConfig
+from ..errors import AntbmsError, LinkError, UsageError, WrongPassword
+from ..model import DeviceInfo, Event, Offline, Outcome, Snapshot
+from ..sinks.base import Control
+from ..timing import Timing
+from ..watching import Watch
+
+log = logging.getLogger("antbms.monitor")
+
+CALLS: Final = ("switch", "command")
+"""Methods of `Battery` that a sink may call."""
+
+
+class Watched:
+    """A `Source`: a battery that is watched. `put` gets its events."""
+
+    def __init__(
+        self, name: str, config: BatteryConfig, every: float, timing: Timing, put: Callable[[Event], None]
+    ) -> None:
+        self.name = name
+        self.control: Control | None = self._control if config.allow_control else None
+        self.online: bool | None = None
+        """None until the first event."""
+        self.readings = 0
+        self._config = config
+        self._every = every
+        self._timing = timing
+        self._put = put
+        self._before: dict[str, int] = {}
+        self._info: DeviceInfo | None = None
+        self._since: datetime | None = None
+        self._told = ""  # what ended watching, the last time that it was said
+        self._watch: Watch | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def info(self) -> DeviceInfo | None:
+        """Who it is; None until it has been read once."""
+        return (self._watch and self._watch.info) or self._info
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """As `Watch.counters`, since the monitor began."""
+        now = self._watch.counters if self._watch is not None else {}
+        return {key: self._before.get(key, 0) + now.get(key, 0) for key in {**self._before, **now}}
+
+    async def run(self, delay: float) -> None:
+        """Watch, beginning after `delay` s. Ends only when cancelled, or with a wrong password."""
+        await asyncio.sleep(delay)
+        while True:
+            try:
+                await self._follow()
+            except WrongPassword as error:
+                self._say(logging.ERROR, f"{error.reason}; it is not tried again before a restart", *error.hints)
+                self._fail(error.reason)
+                return
+            except Exception as error:  # noqa: BLE001 - also a mistake of ours must not end the others
+                if isinstance(error, AntbmsError):
+                    reason, hints, cause = error.reason, error.hints, None
+                else:
+                    reason, hints, cause = f"unexpected {type(error).__name__}: {error}", (), error
+                if reason != self._told:
+                    self._say(logging.ERROR, reason, *hints, error=cause)
+                self._told = reason
+                self._fail(reason)
+            await asyncio.sleep(self._timing.backoff_most)
+
+    async def _follow(self) -> None:
+        config = self._config
+        watch = self._watch = Watch(
+            config.address,
+            self._every,
+            name=self.name,
+            protocol=config.protocol,
+            options=config.all_options(),
+            timing=self._timing,
+            on_note=lambda text: self._say(logging.INFO, text),
+        )
+        try:
+            async for event in watch:
+                self._take(event, watch)
+        finally:
+            await watch.close()
+            self._info, self._before, self._watch = self.info, self.counters, None
+
+    def _take(self, event: Event, watch: Watch) -> None:
+        if isinstance(event, Snapshot):
+            self.readings += 1
+            self._since, self._told = event.time, ""
+            if not self.online:
+                self._say(logging.INFO, f"online: {event.protocol}")
+            self.online = True
+        else:
+            self.online = False
+            self._say(logging.WARNING, f"offline: {event.reason}", *(watch.error.hints if watch.error else ()))
+        self._put(event)
+
+    def _fail(self, reason: str) -> None:
+        self.online = False
+        time = self._timing.now()
+        self._put(Offline(time=time, battery=self.name, since=self._since or time, reason=reason))
+
+    async def _control(self, what: str, name: str, on: bool | None = None) -> Outcome:
+        """Change the battery, between two readings. Every call and its outcome are in the log."""
+        if what not in CALLS:
+            raise UsageError(f"{self.name}: {what} is no change of a battery")
+        words = " ".join(filter(None, (what, name, {True: "on", False: "off", None: ""}[on])))
+        self._say(logging.INFO, f"asked to change: {words}")
+
+        def change(battery: Battery) -> Awaitable[Outcome]:
+            method: Callable[..., Awaitable[Outcome]] = getattr(battery, what)
+            return method(name, on) if what == "switch" else method(name)
+
+        try:
+            if self._watch is None:
+                raise LinkError(f"{self.name}: it is not watched now")
+            async with self._turn:
+                outcome = await self._watch.do(change)
+        except AntbmsError as error:
+            self._say(logging.WARNING, f"not changed ({words}): {error.reason}", *error.hints)
+            raise
+        self._say(logging.INFO, f"changed ({words}): {outcome.text}")
+        return outcome
+
+    def _say(self, level: int, text: str, *hints: str, error: Exception | None = None) -> None:
+        lines = "\n  ".join((text.removeprefix(f"{self.name}: "), *hints))
+        log.log(level, "%s: %s", self.name, lines, extra={"battery": self.name}, exc_info=error)

@@ -1,0 +1,453 @@
+"""Many batteries and many sinks: one that hangs, fails or floods touches no other."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from watch_world import World, worlds
+
+from antbms.battery import Battery
+from antbms.config import BatteryConfig, Config, MonitorConfig
+from antbms.errors import LinkError, SinkError, UsageError, WrongPassword
+from antbms.model import Event, Offline, Outcome, Snapshot
+from antbms.monitor import Lane, Monitor
+from antbms.timing import Timing
+from virtual_time import now, run, timing
+
+Log = pytest.LogCaptureFixture
+
+
+class Good:
+    """A sink that keeps what it gets, and notes when."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.times: list[float] = []
+        self.closed = False
+
+    async def take(self, events: Sequence[Event]) -> None:
+        self.events += events
+        self.times += [now()] * len(events)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Broken(Good):
+    """Fails until `mended`, with what it is told to raise."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error: Exception | None = error
+        self.calls: list[float] = []
+
+    async def take(self, events: Sequence[Event]) -> None:
+        self.calls.append(now())
+        if self.error is not None:
+            raise type(self.error)(*self.error.args, *getattr(self.error, "hints", ()))
+        await super().take(events)
+
+
+class Hanging(Good):
+    """Takes nothing and does not come back, until it is let go. A `stubborn` one does not even let itself be ended."""
+
+    def __init__(self, stubborn: bool = False) -> None:
+        super().__init__()
+        self.stubborn = stubborn
+        self.calls = 0
+        self.let_go = asyncio.Event()
+
+    async def take(self, events: Sequence[Event]) -> None:
+        self.calls += 1
+        while not self.let_go.is_set():
+            try:
+                await self.let_go.wait()
+            except asyncio.CancelledError:
+                if not self.stubborn:
+                    raise
+        await super().take(events)
+
+    async def close(self) -> None:
+        if self.stubborn:
+            await asyncio.Event().wait()
+
+
+def event(number: int) -> Event:
+    return Snapshot(time=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number), battery="garage", protocol="ant")
+
+
+def numbers(events: Sequence[Event]) -> list[int]:
+    return [round((one.time - datetime(2026, 1, 1, tzinfo=UTC)).total_seconds()) for one in events]
+
+
+async def fill(lane: Lane, count: int, every: float = 1.0, first: int = 0) -> None:
+    for number in range(first, first + count):
+        lane.put(event(number))
+        await asyncio.sleep(every)
+
+
+# ---- lanes
+
+
+def test_a_sink_gets_everything_once_and_in_order() -> None:
+    async def main() -> Good:
+        sink = Good()
+        lane = Lane("good", sink, timing(), 100)
+        lane.start()
+        await fill(lane, 50)
+        lane.put(event(50))
+        await lane.close(4.5)
+        return sink
+
+    sink = run(main())
+    assert numbers(sink.events) == list(range(51))
+    assert sink.times[1] - sink.times[0] == 1.0
+    assert sink.closed
+
+
+def test_a_sink_that_fails_gets_all_that_the_queue_holds_and_what_is_dropped_is_counted(caplog: Log) -> None:
+    async def main() -> tuple[Broken, Lane]:
+        sink = Broken(SinkError("broker: refused", "Is it running?"))
+        lane = Lane("mqtt", sink, timing(), 100)
+        lane.start()
+        await fill(lane, 250)
+        sink.error = None
+        await fill(lane, 70, first=250)
+        await lane.close(4.5)
+        return sink, lane
+
+    with caplog.at_level(logging.INFO):
+        sink, lane = run(main())
+    taken = numbers(sink.events)
+    assert taken == list(range(320 - len(taken), 320))
+    assert len(taken) >= 100 + 9
+    assert lane.taken == len(taken)
+    assert lane.dropped == 320 - len(taken)
+    waits = [b - a for a, b in pairwise(sink.calls)][:8]
+    assert waits[:7] == [1, 2, 4, 8, 16, 32, 60]
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2, lines
+    assert lines[0].startswith("mqtt: takes no readings now; up to 100 events wait: broker: refused\n  Is it running?")
+    assert lines[1] == f"mqtt: takes readings again; {lane.dropped} events were dropped meanwhile"
+
+
+def test_a_sink_that_hangs_is_said_to_and_given_up_after_a_while(caplog: Log) -> None:
+    async def main() -> Hanging:
+        sink = Hanging()
+        lane = Lane("files", sink, timing(), 100)
+        lane.start()
+        await fill(lane, 400)
+        sink.let_go.set()
+        await asyncio.sleep(5)
+        assert numbers(sink.events) == list(range(201, 400))  # what was in its hands, and a full queue
+        await lane.close(4.5)
+        return sink
+
+    with caplog.at_level(logging.INFO):
+        assert run(main()).calls == 3
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0] == "files: has taken nothing for 30 s; events wait"
+    assert "files: takes no readings now; up to 100 events wait: took nothing for 300 s" in lines
+
+
+def test_an_event_that_a_sink_cannot_digest_is_found_and_dropped(caplog: Log) -> None:
+    class Picky(Good):
+        async def take(self, events: Sequence[Event]) -> None:
+            if 37 in numbers(events):
+                raise ZeroDivisionError("a mistake of ours")
+            await super().take(events)
+
+    async def main() -> tuple[Picky, Lane]:
+        sink = Picky()
+        lane = Lane("picky", sink, timing(), 1000)
+        for number in range(100):
+            lane.put(event(number))
+        lane.start()
+        await asyncio.sleep(600)
+        for number in range(100, 200):
+            lane.put(event(number))
+        await asyncio.sleep(1)
+        await lane.close(4.5)
+        return sink, lane
+
+    with caplog.at_level(logging.INFO):
+        sink, lane = run(main())
+    assert numbers(sink.events) == [number for number in range(200) if number != 37]
+    assert lane.dropped == 1
+    assert any("cannot digest" in record.getMessage() for record in caplog.records)
+    assert len(caplog.records) < 12
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_closing_ends_in_time_whatever_the_sink_does(stubborn: bool, caplog: Log) -> None:
+    async def main() -> float:
+        sink = Hanging(stubborn)
+        lane = Lane("files", sink, timing(), 100)
+        lane.start()
+        await fill(lane, 5)
+        start = now()
+        await lane.close(4.5)
+        seconds = now() - start
+        sink.let_go.set()  # so that the test leaves nothing behind
+        await asyncio.sleep(1)
+        return seconds
+
+    assert run(main()) <= 4.61
+    assert "files: 5 events are lost that it did not take" in caplog.text or stubborn
+
+
+def test_closing_hands_over_what_waits() -> None:
+    class Slow(Good):
+        async def take(self, events: Sequence[Event]) -> None:
+            await asyncio.sleep(1.0)
+            await super().take(events)
+
+    async def main() -> Slow:
+        sink = Slow()
+        lane = Lane("slow", sink, timing(), 100)
+        lane.start()
+        lane.put(event(0))
+        await asyncio.sleep(0.5)
+        lane.put(event(1))
+        lane.put(event(2))
+        await lane.close(4.9)
+        return sink
+
+    assert numbers(run(main()).events) == [0, 1, 2]
+
+
+# ---- the monitor
+
+
+def config(*names: str, **monitor: Any) -> Config:
+    batteries = {name: BatteryConfig(address=name, protocol="ant", allow_control=True) for name in names}
+    return Config(monitor=MonitorConfig(**monitor), batteries=batteries)
+
+
+async def monitored(monitor: Monitor, seconds: float) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, stop.set)
+    start = now()
+    await monitor.run(stop)
+    assert now() - start < seconds + 5
+
+
+def of(name: str, events: Sequence[Event]) -> list[Event]:
+    return [one for one in events if one.battery == name]
+
+
+def test_batteries_and_sinks_do_not_touch_each_other(caplog: Log) -> None:
+    """One battery of each kind of trouble beside a good one; a good sink beside one that hangs and one that fails."""
+    names = ["COM1", *(f"COM{number}" for number in range(2, 9))]
+    places = {name: World() for name in names}
+    for place, state in zip(list(places.values())[1:], World.STATES, strict=True):
+        place.become(state)
+
+    async def broken_opening(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("a mistake of ours")
+
+    places["COM8"].open_pipe = broken_opening  # type: ignore[method-assign]
+    good = Good()
+
+    async def main() -> tuple[Monitor, Hanging]:
+        hanging = Hanging(stubborn=True)
+        sinks = {"hanging": hanging, "broken": Broken(ValueError("mistake")), "good": good}
+        monitor = Monitor(config(*names), timing(), sinks)
+        await monitored(monitor, 1000)
+        hanging.let_go.set()
+        await asyncio.sleep(1)
+        return monitor, hanging
+
+    with worlds(**places):
+        monitor, _ = run(main())
+    well = of("COM1", good.events)
+    assert len(well) >= 999
+    assert all(isinstance(one, Snapshot) for one in well)
+    steps = {round((b.time - a.time).total_seconds(), 3) for a, b in pairwise(well[3:])}
+    assert steps == {1.0}
+    for name in names[1:]:
+        told = of(name, good.events)
+        assert told, name
+        assert len([one for one in told if isinstance(one, Offline)]) < 25 or name == "COM3", name
+    assert caplog.text.count("COM8: unexpected ZeroDivisionError: a mistake of ours") == 1
+    assert len(monitor.sources) == 8
+
+
+def test_readings_of_many_batteries_are_spread_over_the_interval() -> None:
+    names = [f"COM{number}" for number in range(10)]
+    good = Good()
+    with worlds(**{name: World() for name in names}):
+        run(monitored(Monitor(config(*names), timing(), {"good": good}), 20))
+    phases = sorted(round(one.time.timestamp() % 1.0, 3) for one in good.events[-10:])
+    assert all(0.05 < b - a < 0.15 for a, b in pairwise(phases))
+
+
+def test_every_name_is_at_the_beginning_of_its_lines(caplog: Log) -> None:
+    world = World()
+    with worlds(COM9=world), caplog.at_level(logging.INFO):
+        run(monitored(Monitor(config("COM9", report=100.0), timing(), {"good": Good()}), 250))
+    texts = [record.getMessage() for record in caplog.records]
+    assert all(text.startswith(("COM9: ", "good: ", "monitor: ")) for text in texts), texts
+    reports = [record for record in caplog.records if hasattr(record, "counters")]
+    assert len(reports) == 4
+    assert reports[0].counters["readings"] == 100  # type: ignore[attr-defined]
+    assert "opens 1, losses 0" in reports[0].getMessage()
+    assert "taken 100, waiting 0, dropped 0" in reports[1].getMessage()
+
+
+def test_going_offline_and_coming_back_are_each_one_line(caplog: Log) -> None:
+    world = World()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(50, world.become, "refused")
+        loop.call_later(300, world.become, "well")
+        await monitored(Monitor(config("COM9"), timing(), {"good": Good()}), 500)
+
+    with worlds(COM9=world), caplog.at_level(logging.INFO):
+        run(main())
+    texts = [record.getMessage().partition(" in ")[0] for record in caplog.records]
+    assert texts == ["COM9: online: ant", "COM9: offline: not found", "COM9: online: ant", "monitor: stopped"]
+    assert "Is it on?" in caplog.text
+
+
+def test_a_wrong_password_ends_that_battery_only(caplog: Log) -> None:
+    wrong, well = World(), World()
+    tries: list[float] = []
+
+    async def refuse(*_: Any, **__: Any) -> Any:
+        tries.append(now())
+        raise WrongPassword("COM8: the password is wrong")
+
+    wrong.open_pipe = refuse  # type: ignore[method-assign]
+    good = Good()
+    with worlds(COM8=wrong, COM9=well):
+        run(monitored(Monitor(config("COM8", "COM9"), timing(), {"good": good}), 1000))
+    assert len(tries) == 1
+    assert [one.reason for one in of("COM8", good.events)] == ["the password is wrong"]  # type: ignore[union-attr]
+    assert len(of("COM9", good.events)) > 990
+    assert "not tried again before a restart" in caplog.text
+
+
+def test_what_is_wrong_at_the_beginning_is_tried_again() -> None:
+    """Two Bluetooth devices of one name are in reach; one of them goes away."""
+    world = World()
+    opened, world.open_pipe = world.open_pipe, None  # type: ignore[method-assign, assignment]
+
+    async def ambiguous(*_: Any, **__: Any) -> Any:
+        raise UsageError("COM9: 2 devices have this name")
+
+    world.open_pipe = ambiguous  # type: ignore[method-assign]
+    good = Good()
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(100, setattr, world, "open_pipe", opened)
+        await monitored(Monitor(config("COM9"), timing(), {"good": good}), 400)
+
+    with worlds(COM9=world):
+        run(main())
+    assert [type(one) for one in good.events[:2]] == [Offline, Offline]
+    assert isinstance(good.events[-1], Snapshot)
+
+
+def test_control_is_there_only_where_it_is_allowed() -> None:
+    allowed = Config(
+        batteries={"a": BatteryConfig(address="sim:", allow_control=True), "b": BatteryConfig(address="x")}
+    )
+    monitor = Monitor(allowed)
+    assert monitor.sources["a"].control is not None
+    assert monitor.sources["b"].control is None
+
+
+OUTCOME = Outcome(what="charge", before=True, wanted=False, seen=False, confirmed=True, text="charge is off now")
+
+
+def test_control_changes_the_battery_between_readings_and_is_logged(
+    caplog: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[Any, ...]] = []
+    active = 0
+
+    async def switch(self: Battery, name: str, on: bool) -> Outcome:
+        nonlocal active
+        active += 1
+        assert active == 1  # calls of several tasks wait for each other
+        await self.info()
+        calls.append((name, on))
+        active -= 1
+        return OUTCOME
+
+    async def command(self: Battery, name: str) -> Outcome:
+        raise LinkError("COM9: link lost")
+
+    monkeypatch.setattr(Battery, "switch", switch, raising=False)
+    monkeypatch.setattr(Battery, "command", command, raising=False)
+    world = World()
+
+    async def main() -> None:
+        monitor = Monitor(config("COM9"), timing(), {"good": Good()})
+        control = monitor.sources["COM9"].control
+        assert control is not None
+        with pytest.raises(LinkError, match="not watched"):
+            await control("switch", "charge", False)
+        task = asyncio.create_task(monitored(monitor, 60))
+        await asyncio.sleep(10)
+        assert await asyncio.gather(*(control("switch", "charge", on) for on in (True, False))) == [OUTCOME] * 2
+        with pytest.raises(LinkError, match="link lost"):
+            await control("command", "restart", None)
+        with pytest.raises(UsageError):
+            await control("close", "charge", True)
+        await task
+
+    with worlds(COM9=world), caplog.at_level(logging.INFO):
+        run(main())
+    assert calls == [("charge", True), ("charge", False)]
+    assert "COM9: asked to change: switch charge off" in caplog.text
+    assert "COM9: changed (switch charge off): charge is off now" in caplog.text
+    assert "COM9: not changed (command restart): link lost" in caplog.text
+
+
+def test_sinks_get_the_sources_and_their_counters_never_fall() -> None:
+    world = World()
+    seen: list[dict[str, int]] = []
+
+    async def main() -> None:
+        monitor = Monitor(config("COM9"), timing(), {"good": Good()})
+        loop = asyncio.get_running_loop()
+        for number in range(1, 10):
+            loop.call_later(30.0 * number, world.become, World.STATES[number % 4] if number % 2 else "well")
+        task = asyncio.create_task(monitored(monitor, 400))
+        source = monitor.sources["COM9"]
+        assert source.info is None
+        while not task.done():
+            seen.append(dict(source.counters))
+            await asyncio.sleep(5)
+        seen.append(dict(source.counters))
+        assert source.info is not None
+        assert source.info.protocol == "ant"
+
+    with worlds(COM9=world):
+        run(main())
+    for before, after in pairwise(seen):
+        assert all(after.get(key, 0) >= count for key, count in before.items())
+    assert seen[-1]["opens"] > 1
+
+
+def test_the_sections_of_sinks_are_built_with_what_they_need() -> None:
+    from types import ModuleType
+
+    from antbms.config import SinkConfig
+
+    got: list[Any] = []
+    module = ModuleType("kind")
+    module.make = lambda *arguments: got.extend(arguments) or Good()  # type: ignore[attr-defined]
+    clocks = Timing()
+    monitor = Monitor(
+        Config(batteries={"a": BatteryConfig(address="sim:")}, sinks={"kind": SinkConfig(module, "section")}), clocks
+    )
+    assert got == ["section", monitor.sources, clocks]
+    assert [lane.name for lane in monitor.lanes] == ["kind"]

@@ -1,0 +1,203 @@
+"""The configuration: strict, and every key of it in the commented example."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+import msgspec
+import pytest
+
+import antbms.sinks
+from antbms import config
+from antbms.cli.main import run
+from antbms.config import BatteryConfig, MonitorConfig, find, load, load_batteries
+from antbms.errors import FileError, UsageError
+from antbms.sinks import KINDS
+from conftest import ROOT
+
+EXAMPLE = ROOT / "examples" / "antbms.toml"
+ONE = '[batteries.a]\naddress = "sim:"\n'
+Printed = pytest.CaptureFixture[str]
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "antbms.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def with_everything() -> str:
+    """The example with all that is commented out; a comment in words has a space after its #."""
+    return re.sub(r"^#(?=[\[\w])", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
+
+
+def test_the_example_loads() -> None:
+    example = load(EXAMPLE)
+    assert list(example.batteries) == ["garage", "boat"]
+    assert example.monitor.every == 5.0
+
+
+def test_the_example_loads_with_all_that_is_commented_out(tmp_path: Path) -> None:
+    everything = load(written(tmp_path, with_everything()))
+    assert list(everything.sinks) == list(KINDS)
+
+
+def test_the_example_holds_every_key(tmp_path: Path) -> None:
+    import tomllib
+
+    tables = tomllib.loads(with_everything())
+    kinds: dict[str, Any] = {"monitor": MonitorConfig} | {
+        name: import_module(f"antbms.sinks.{module}").Config for name, module in KINDS.items()
+    }
+    for name, kind in kinds.items():
+        fields = {field.encode_name for field in msgspec.structs.fields(kind)}
+        assert fields == tables[name].keys(), name
+    fields = {field.encode_name for field in msgspec.structs.fields(BatteryConfig)}
+    assert fields == tables["batteries"]["garage"].keys()
+
+
+def test_what_the_example_calls_usual_is_so() -> None:
+    """`#key = value` of [monitor] and of the sinks, but for examples of what has no usual value."""
+    import tomllib
+
+    tables = tomllib.loads(with_everything())
+    kinds = {"monitor": MonitorConfig} | {name: import_module(f"antbms.sinks.{KINDS[name]}").Config for name in KINDS}
+    for name, kind in kinds.items():
+        usual = {field.encode_name: field.default for field in msgspec.structs.fields(kind)}
+        for key, value in tables[name].items():
+            assert usual[key] in (value, None, msgspec.NODEFAULT) or (name, key) == ("monitor", "every"), (name, key)
+
+
+def test_every_sink_is_in_the_table() -> None:
+    """A module with `make` is a sink."""
+    modules = [module.name for module in iter_modules(antbms.sinks.__path__) if module.name != "base"]
+    makers = {name for name in modules if hasattr(import_module(f"antbms.sinks.{name}"), "make")}
+    assert makers == set(KINDS.values()), "add a row to KINDS of sinks/__init__.py, and a table to examples/antbms.toml"
+
+
+WRONG = [
+    ("x", ["is no valid TOML", "single ones"]),
+    ("[monitr]\nevery=1", ["there is no table `monitr`", "Did you mean monitor?"]),
+    ("[monitor]\nevry=1", ["[monitor]: there is no key `evry`", "Did you mean every?"]),
+    ('[monitor]\nevery="a"', ["[monitor]: `every`: expected a number, got a text in quotes"]),
+    ("[monitor]\nevery=0", ["`every`: expected a number >= 0.1"]),
+    ('[monitor]\nlog_format="xml"', ["`log_format`: invalid enum value 'xml'; one of json, text"]),
+    ("[monitor]", ["names no battery"]),
+    ("batteries=1", ["must be tables"]),
+    ("[batteries]\na=1", ["[batteries.a]: must be a table"]),
+    ('[batteries.a]\nadress="sim:"', ["[batteries.a]: there is no key `adress`", "Did you mean address?"]),
+    ("[batteries.a]\nevery=1", ["[batteries.a]: `address` is missing"]),
+    ('[batteries."a/b"]\naddress="sim:"', ["none of / \\ + # :"]),
+    ('[batteries." a"]\naddress="sim:"', ["a name has"]),
+    ('[batteries.a]\naddress="foo:1"', ["[batteries.a]: foo: is no kind of address"]),
+    ('[batteries.a]\naddress="sim:"\nprotocol="jdb"', ["`protocol`: invalid enum value 'jdb'; one of ant, ant-legacy"]),
+    ('[batteries.a]\naddress="sim:"\nallow_control="yes"', ["expected true or false"]),
+    ('[batteries.a]\naddress="sim:"\noptions={cells=[1]}', ["`options[...]`: expected"]),
+    ('[batteries.a]\naddress="sim:"\noptions={cels=1}', ["[batteries.a]: sim: has no option 'cels'", "cells"]),
+    ('[batteries.a]\naddress="COM5"\n[batteries.b]\naddress="com5"', ["[batteries.b]: has the address of a"]),
+    (ONE + "[prometheus]\nprt=1", ["[prometheus]: there is no key `prt`", "Did you mean port?"]),
+    (ONE + "[prometheus]\nport=1.5", ["[prometheus]: `port`: expected a whole number"]),
+    (ONE + "prometheus=1", ["[batteries.a]: there is no key `prometheus`"]),
+]
+
+
+@pytest.mark.parametrize(("text", "parts"), WRONG, ids=range(len(WRONG)))
+def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, parts: list[str]) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(UsageError) as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}: ")
+    for part in parts:
+        assert part in error.value.text()
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    path = written(tmp_path, '[batteries.a]\naddress = "COM5"\noptions = { password = "hunter2" }\n')
+    with pytest.raises(UsageError) as error:
+        load(path)
+    assert "password_env" in error.value.text()
+    assert "hunter2" not in error.value.text()
+
+
+def test_a_file_that_is_not_there(tmp_path: Path, capsys: Printed) -> None:
+    with pytest.raises(FileError, match="no such file"):
+        load(tmp_path / "no.toml")
+    assert run(["monitor", "-c", str(tmp_path / "no.toml")]) == 1
+
+
+def test_password_env_becomes_an_option_of_the_address(tmp_path: Path) -> None:
+    text = '[batteries.a]\naddress = "COM5"\npassword_env = "SECRET"\noptions = { baud = 9600 }\n'
+    battery = load(written(tmp_path, text)).batteries["a"]
+    assert battery.all_options() == {"baud": "9600", "password_env": "SECRET"}
+
+
+def test_where_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, user = tmp_path / "here", tmp_path / "user"
+    here.mkdir()
+    user.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.delenv(config.VARIABLE, raising=False)
+    monkeypatch.setattr(config, "config_folder", lambda: user)
+    assert find() is None
+    (user / "antbms.toml").touch()
+    assert find() == user / "antbms.toml"
+    (here / "antbms.toml").touch()
+    assert find() == Path("antbms.toml")
+    monkeypatch.setenv(config.VARIABLE, "other.toml")
+    assert find() == Path("other.toml")
+    assert find(Path("given.toml")) == Path("given.toml")
+
+
+# ---- names in place of addresses
+
+
+@pytest.fixture
+def garage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = written(tmp_path, '[batteries.garage]\naddress = "sim:jbd"\noptions = { cells = 5 }\n')
+    monkeypatch.setenv(config.VARIABLE, str(path))
+    return path
+
+
+def test_a_name_stands_for_its_address_in_other_commands(garage: Path, capsys: Printed) -> None:
+    assert run(["read", "garage", "--json"]) == 0
+    record = msgspec.json.decode(capsys.readouterr().out)
+    assert (record["battery"], record["protocol"], len(record["cells"])) == ("garage", "jbd", 5)
+    assert run(["read", "garage", "-o", "cells=6", "--field", "cells.6"]) == 0
+    assert run(["info", "garage"]) == 0
+    assert run(["watch", "garage", "--count", "1", "--json"]) == 0
+    assert '"battery":"garage"' in capsys.readouterr().out
+
+
+def test_an_address_costs_no_look_into_the_file(garage: Path, capsys: Printed) -> None:
+    garage.write_text("this is no TOML")
+    assert run(["read", "sim:", "--field", "soc"]) == 0
+    assert run(["read", "garage"]) == 2
+    assert "no valid TOML" in capsys.readouterr().err
+
+
+def test_names_do_not_need_the_sinks(garage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "import_module", None)
+    assert list(load_batteries(garage)) == ["garage"]
+
+
+def test_check(garage: Path, capsys: Printed) -> None:
+    assert run(["monitor", "--check"]) == 0
+    assert "correct" in capsys.readouterr().out
+    garage.write_text("[batteries.garage]\nadress = 1\n")
+    assert run(["monitor", "--check"]) == 2
+    assert "Did you mean address?" in capsys.readouterr().err
+
+
+def test_the_command_line_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(config.VARIABLE, raising=False)
+    monkeypatch.setattr(config, "config_folder", lambda: tmp_path)
+    assert run(["monitor"]) == 2
+    assert "no configuration" in capsys.readouterr().err
+    assert run(["monitor", "sim:", "sim:"]) == 2
+    assert run(["monitor", "sim:", "-c", "x.toml"]) == 2
+    assert run(["monitor", "nowhere:5"]) == 2

@@ -27,6 +27,7 @@ FLOORS = {
     "transport": 4,
     "battery": 5,
     "link": 5,
+    "asking": 5,
     "silence": 5,
     "settings": 5,
     "changes": 5,
@@ -46,7 +47,9 @@ FLOORS = {
     "cli": 9,
     "sync": 9,
 }
-ONE_ROOM = dict.fromkeys(("link", "silence", "settings", "changes", "journal"), "battery") | {"history": "sinks"}
+ONE_ROOM = dict.fromkeys(("asking", "link", "silence", "settings", "changes", "journal"), "battery") | {
+    "history": "sinks"
+}
 """Modules that live in the room of another."""
 
 PURE = {

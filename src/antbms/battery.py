@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from . import changes
+from .asking import Asker
 from .errors import NoAnswer, Refused, UsageError
 from .link import Link, LinkStats, Reply, detect
-from .model import DeviceInfo, Snapshot
+from .model import DeviceInfo, Outcome, Snapshot
 from .protocol import Dialect, dialect
-from .protocol.packet import Packet, Request
-from .silence import Heard, unknown
+from .protocol.settings import Command, Switch
 from .timing import DEFAULT, Timing
 from .transport import Medium, open_pipe, parse_address
 
 FIRST_BAUD = 19200
 """Of a wire whose protocol is not known yet: detection begins with the ANT families."""
-
-
-FRESH = 1.0
-"""s for which the answer that detection got counts as the answer to the first request."""
-
-
-class Answer(Struct, frozen=True):
-    """A packet; when it was complete, by the wall clock and by the monotonic clock (s)."""
-
-    packet: Packet
-    time: datetime
-    at: float
 
 
 class Battery:
@@ -44,63 +30,61 @@ class Battery:
     """
 
     def __init__(self, link: Link, spoken: Dialect, timing: Timing, found: Reply | None = None) -> None:
-        self._link = link
-        self._spoken = spoken
-        self._timing = timing
-        self._lock = asyncio.Lock()
-        # The alternative of the first status request that this device seems to answer, and its latest answer.
-        self._answered = found.request if found else None
-        self._status = self._usable(self._answer(found)) if found else None
-        self._is_new = self._status is not None  # nobody has seen that answer yet
+        self._asker = Asker(link, spoken, timing, found)
 
     @property
     def name(self) -> str:
         """What the battery is called in records and messages: by default its address."""
-        return self._link.name
+        return self._asker.link.name
 
     @property
     def protocol(self) -> str:
         """`ant`, `ant-legacy` or `jbd`."""
-        return self._spoken.NAME
+        return self._asker.spoken.NAME
 
     @property
     def stats(self) -> LinkStats:
         """What crossed the link since it was opened."""
-        return self._link.stats
+        return self._asker.link.stats
+
+    @property
+    def switches(self) -> Mapping[str, Switch]:
+        """What can be turned on and off in batteries of this protocol."""
+        return self._asker.spoken.SWITCHES
+
+    @property
+    def commands(self) -> Mapping[str, Command]:
+        """What batteries of this protocol can be told to do."""
+        return self._asker.spoken.COMMANDS
 
     async def read(self) -> Snapshot:
         """Ask for the state of the battery now; changes nothing in it.
 
         Retries as `Timing.tries` says. Raises `NoAnswer`, `LinkLost`, `Refused`.
         """
-        async with self._lock:
-            first, *others = self._spoken.STATUS
-            answers = [await self._first_status(first), *[await self._ask(step) for step in others]]
-        apart = answers[-1].at - answers[0].at
-        packets = [answer.packet for answer in answers]
-        return self._spoken.to_snapshot(packets, time=answers[0].time, battery=self.name, apart=apart)
+        async with self._asker.lock:
+            return await self._asker.snapshot()
 
     async def info(self) -> DeviceInfo:
         """Ask who the device is; what it does not tell is None. Raises as `read` does, if it tells nothing at all."""
-        async with self._lock:
-            status = self._status or await self._ask(self._spoken.STATUS[0])
-            packets = [status.packet]
-            for request in self._spoken.INFO:
+        async with self._asker.lock:
+            packets = [await self._asker.status()]
+            for request in self._asker.spoken.INFO:
                 with suppress(NoAnswer, Refused):
-                    packets.append((await self._ask((request,))).packet)
-        info = self._spoken.to_info(packets)
-        return replace(info, address=info.address or self._link.pipe.address)
+                    packets.append((await self._asker.ask((request,))).packet)
+        info = self._asker.spoken.to_info(packets)
+        return replace(info, address=info.address or self._asker.link.pipe.address)
 
     async def counters(self) -> dict[str, int]:
         """Ask how often each protection has acted (and what else the device counts): name → number of times.
 
         Raises as `read` does, and `UsageError` if the protocol has no counters.
         """
-        request = self._spoken.COUNTERS
+        request = self._asker.spoken.COUNTERS
         if request is None:
             raise UsageError(f"{self.name}: {self.protocol} has no protection counters")
-        async with self._lock:
-            answer = await self._ask((request,))
+        async with self._asker.lock:
+            answer = await self._asker.ask((request,))
         return answer.packet.fields
 
     async def login(self, password: str, level: int | None = None) -> None:
@@ -108,63 +92,30 @@ class Battery:
 
         Raises `WrongPassword`, `Refused`, `NoAnswer`, `LinkLost`, `UsageError`.
         """
-        pipe, patience = self._link.pipe, self._timing.answer or self._spoken.PATIENCE
-        exchange = self._spoken.login(password, level, pipe.address, pipe.medium)
-        async with self._lock:
-            await self._link.login(exchange, patience=patience, unpack=self._spoken.unpack)
+        pipe, patience = self._asker.link.pipe, self._asker.timing.answer or self._asker.spoken.PATIENCE
+        exchange = self._asker.spoken.login(password, level, pipe.address, pipe.medium)
+        async with self._asker.lock:
+            await self._asker.link.login(exchange, patience=patience, unpack=self._asker.spoken.unpack)
 
-    async def _first_status(self, alternatives: tuple[Request, ...]) -> Answer:
-        """The first status answer: that of detection, if it is fresh and new; else it is asked for."""
-        is_new, self._is_new = self._is_new, False
-        if self._status and is_new and self._timing.monotonic() - self._status.at <= FRESH:
-            return self._status
-        return await self._ask(alternatives)
+    async def switch(self, name: str, on: bool) -> Outcome:
+        """Turn a switch (`charge`, `discharge`; `balance` and `buzzer` of `ant`) on or off, and see that it is done.
 
-    async def _ask(self, alternatives: tuple[Request, ...]) -> Answer:
-        """A read request: asked again until it is answered, `Timing.tries` times at most."""
-        start = self._timing.monotonic()
-        patience = self._timing.answer or self._spoken.PATIENCE
-        instead: Heard | None = None
-        for _ in range(self._timing.tries):
-            try:
-                answer = await self._try(alternatives, patience)
-            except NoAnswer:
-                instead = self._link.instead or instead
-                self._take_turns(alternatives)
-                continue
-            packet = answer.packet
-            if reason := self._spoken.failure(packet):
-                raise Refused(f"{self.name}: the battery refused to tell its {alternatives[0].name}: {reason}")
-            if packet.whole:
-                return answer
-            instead = unknown(f"a valid frame that is too short for {packet.message}")
-        tries = f"no valid answer in {self._timing.tries} tries ({self._timing.monotonic() - start:.1f} s)"
-        raise self._link.no_answer(tries, alternatives[0].name, instead)
+        Sent once; then the status is read until it shows the change, `Timing.settle` s at most. The outcome says
+        whether it does, or has no state that could. Raises `Refused`, `PasswordNeeded`, `Unconfirmed` (also if the
+        acknowledgement was lost, and the state is not the wanted one), `UsageError` for a switch that is not there, and
+        before it is sent as `read` does.
+        """
+        async with self._asker.lock:
+            return await changes.switch(self._asker, name, on)
 
-    async def _try(self, alternatives: tuple[Request, ...], patience: float) -> Answer:
-        if self._answered in alternatives:
-            alternatives = (self._answered,)
-        else:
-            alternatives = tuple(request for request in alternatives if request.fits(self._link.pipe.medium))
-        reply = await self._link.ask(alternatives, patience=patience, pause=self._spoken.PAUSE)
-        answer = self._answer(reply)
-        if reply.request in self._spoken.STATUS[0]:
-            self._answered = reply.request
-            self._status = self._usable(answer) or self._status
-        return answer
+    async def command(self, name: str, dangerous: bool = False) -> Outcome:
+        """Tell the battery to do something: a name of `protocol.COMMANDS`, such as `restart`. Sent once.
 
-    def _take_turns(self, alternatives: tuple[Request, ...]) -> None:
-        """Of alternatives that were sent together nobody knows which was answered: if one is not, try the next."""
-        fitting = [request for request in alternatives if request.fits(self._link.pipe.medium)]
-        if self._answered in fitting:
-            self._answered = fitting[(fitting.index(self._answered) + 1) % len(fitting)]
-
-    def _usable(self, answer: Answer) -> Answer | None:
-        """The answer, unless it is a refusal, or too short."""
-        return answer if answer.packet.whole and not self._spoken.failure(answer.packet) else None
-
-    def _answer(self, reply: Reply) -> Answer:
-        return Answer(self._spoken.unpack(reply.frame), reply.time, reply.at)
+        dangerous: the caller knows what it does; commands marked as such are refused without. Those for a battery at
+        rest are refused while a current flows. Raises as `switch` does.
+        """
+        async with self._asker.lock:
+            return await changes.command(self._asker, name, dangerous=dangerous)
 
 
 @asynccontextmanager

@@ -9,7 +9,8 @@
     │   ├── LinkLost      it was open and went away
     │   └── NoAnswer      it is open, but no valid answer came
     ├── Refused           the battery answered: no
-    │   └── WrongPassword     … because of the password
+    │   ├── WrongPassword     … because of the password
+    │   └── PasswordNeeded    … because none was given, or one that gives too few rights
     ├── Unconfirmed       a change was sent, and the battery does not show it
     └── SinkError         readings cannot be handed on now
 
@@ -87,6 +88,10 @@ class Refused(AntbmsError):
 
 class WrongPassword(Refused):
     """The password was given, and is wrong. It is not tried again."""
+
+
+class PasswordNeeded(Refused):
+    """The battery wants a password, or one that gives more rights."""
 
 
 class Unconfirmed(AntbmsError):

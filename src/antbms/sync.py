@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from . import battery as asynchronous
 from . import discovery
 from .link import LinkStats
-from .model import DeviceInfo, Snapshot
+from .model import DeviceInfo, Outcome, Snapshot
 from .timing import DEFAULT, Timing
 
 T = TypeVar("T")
@@ -67,6 +67,14 @@ class Battery:
     def counters(self) -> dict[str, int]:
         """How often each protection has acted."""
         return _wait(self._battery.counters())
+
+    def switch(self, name: str, on: bool) -> Outcome:
+        """Turn a switch on or off, and see that it is done."""
+        return _wait(self._battery.switch(name, on))
+
+    def command(self, name: str, dangerous: bool = False) -> Outcome:
+        """Tell the battery to do something."""
+        return _wait(self._battery.command(name, dangerous))
 
 
 @contextmanager

@@ -38,6 +38,10 @@ class Timing(Struct, frozen=True, kw_only=True):
     """How often a read is asked before it has failed. Writes are sent once, always."""
     answer: float | None = None
     """Overrides how long a protocol says that an answer may take; None leaves it to the protocol."""
+    settle: float = 8.0
+    """Until the status must show a change: `ant` shows a switch 0.6 to 6 s after its acknowledgement."""
+    settle_step: float = 0.5
+    """Between two looks at the status meanwhile: as often as the vendor's applications look."""
     lock: float = 2.0
     """s that a store waits for another program which writes to its file: more means that it holds on to it."""
 

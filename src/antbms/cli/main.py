@@ -24,6 +24,8 @@ COMMANDS = {
     "monitor": "Watch many batteries for ever, and hand their readings on.",
     "info": "Show model, versions and serial number of a battery.",
     "counters": "Show how often each protection of a battery has acted.",
+    "switch": "Turn a switch of a battery on or off, and see that it is done.",
+    "command": "Tell a battery to do something, or show what it can be told.",
     "scan": "Find batteries: serial ports, known and nearby Bluetooth devices.",
     "services": "List the services and characteristics of a Bluetooth LE device.",
     "doctor": "Say what works and what does not, and how to help it.",

@@ -71,6 +71,9 @@ class Dialect(Protocol):
     def switch_request(self, name: str, on: bool, shown: Mapping[str, bool | None]) -> Request:
         """The write that turns a switch. shown: the states that the other switches of the same write shall keep."""
 
+    def turned(self, packet: Packet) -> bool | None:
+        """The state that the acknowledgement of a switch names; None where it names none."""
+
     def wants_password(self, packet: Packet) -> bool:
         """Whether `packet` refuses for want of a password, or of the permission level that one gives."""
 

@@ -138,3 +138,8 @@ def write_requests(row: Setting, raw: int, register: bytes = b"") -> tuple[Reque
 def wants_password(packet: Packet) -> bool:
     """Whether a refusal is for want of permission, which a password gives."""
     return is_refused_by_level(packet)
+
+
+def turned(packet: Packet) -> bool | None:
+    """An acknowledgement names no state."""
+    return None

@@ -19,6 +19,7 @@ from .changes import (
     raws,
     settings_for,
     switch_request,
+    turned,
     wants_password,
     write_requests,
 )

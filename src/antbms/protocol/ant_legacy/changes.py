@@ -109,3 +109,8 @@ def write_requests(row: Setting, raw: int, register: bytes = b"") -> tuple[Reque
 def wants_password(packet: Packet) -> bool:
     """Whether a refusal is for want of a password: it always is."""
     return packet.message == "refusal"
+
+
+def turned(packet: Packet) -> bool | None:
+    """The echo carries the new state (ant-legacy.md §3; no recording)."""
+    return bool(packet.envelope["value"])

@@ -157,3 +157,8 @@ def wants_password(packet: Packet) -> bool:
     """Whether a refusal is for want of a password: 83 says so, and 81 when factory mode is refused (error-answer)."""
     status, register = packet.envelope.get("status", 0), packet.envelope.get("register")
     return status == words.PASSWORD_NEEDED or (status == words.DENIED and register == 0x00)
+
+
+def turned(packet: Packet) -> bool | None:
+    """An acknowledgement names no state."""
+    return None

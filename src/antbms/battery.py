@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from . import changes
 from .asking import Asker
-from .errors import NoAnswer, Refused, UsageError
+from .errors import NoAnswer, Refused, UsageError, shown
 from .link import Link, LinkStats, Reply, detect
 from .model import DeviceInfo, Outcome, Snapshot
 from .protocol import Dialect, dialect
@@ -149,7 +149,7 @@ async def open_battery(
     file = Path(record) if record is not None else None
     pipe = await open_pipe(where, timing, spoken.BAUD if spoken else FIRST_BAUD, file, redact=redact)
     try:
-        link = Link(pipe, name or where.text, timing, where)
+        link = Link(pipe, shown(name or where.text), timing, where)
         found = None
         if spoken is None:
             change_baud = pipe.medium in (Medium.WIRE, Medium.UNKNOWN) and "baud" not in where.options

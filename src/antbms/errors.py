@@ -23,8 +23,12 @@ from typing import ClassVar
 
 
 def shown(text: str) -> str:
-    """A name that the system handed over in its own encoding, so that it can be printed and encoded anywhere."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """One line of names as a user or the system gave them, so that it can be printed and encoded anywhere.
+
+    Bytes of another encoding are read as UTF-8, and what would steer a terminal becomes a question mark.
+    """
+    letters = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "?" for letter in letters)
 
 
 class AntbmsError(Exception):

@@ -7,7 +7,7 @@ from battery_fakes import ANT, PROTOCOLS, REQUESTS, Line, battery_over, board, s
 
 import antbms
 from antbms.capture import Chunk, write_chunk
-from antbms.errors import NoAnswer
+from antbms.errors import FileError, NoAnswer
 from antbms.protocol import ant
 from antbms.sim import make_device
 from antbms.transport import Medium
@@ -113,5 +113,15 @@ def test_a_simulated_battery_does_not_sleep() -> None:
             with pytest.raises(NoAnswer) as caught:
                 await battery.read()
             assert caught.value.hints[-1] == "Next: leave out --protocol."
+
+    run(main())
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device")
+def test_a_device_without_an_end_is_no_recording() -> None:
+    async def main() -> None:
+        with pytest.raises(FileError, match="/dev/zero: is a device, not a recording"):
+            async with antbms.open("replay:/dev/zero", timing=timing()):
+                pass
 
     run(main())

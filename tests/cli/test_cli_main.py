@@ -272,6 +272,11 @@ def test_a_name_that_the_locale_cannot_tell(tmp_path: Path) -> None:
     assert missing.stderr == "antbms: Größe: no such file or directory\n"
 
 
+def test_a_name_cannot_steer_a_terminal(capsys: Printed) -> None:
+    assert run(["read", "/dev/x\x1b[31my"]) == 1
+    assert capsys.readouterr().err.startswith("antbms: /dev/x?[31my: there is no such port\n  ")
+
+
 def test_a_poor_stream_gets_plain_letters() -> None:
     code = ENTRY + "from antbms.cli.main import entry; entry()"
     done = python(code, "read", "sim:", PYTHONUTF8="0", PYTHONIOENCODING="ascii")

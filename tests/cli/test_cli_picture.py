@@ -147,3 +147,18 @@ def test_read_draws(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     text = capsys.readouterr().out
     assert "\x1b" not in text
     assert all(line == line.rstrip() and len(line) <= 70 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("columns", [1, 5, 20, 40, 55, 56, 80])
+def test_no_terminal_is_so_narrow_that_numbers_are_cut(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """65 % must not become 6, nor 46 d 7 h become 46: the terminal breaks lines that are too long for it."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert run(["read", "sim:ant?capacity=280"]) == 0
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert "…" not in text
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    for start in ("State of charge 65.0 % ", "Voltage 5", "Run time 46 d 7 h"):
+        assert any(start in line for line in lines), start

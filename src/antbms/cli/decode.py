@@ -125,10 +125,10 @@ def _summarize(sources: Iterable[Source], protocols: Sequence[str], as_json: boo
 
         click.echo(encode({"links": [link.to_dict() for link in links]}).decode())
     else:
-        from .drawing import put
+        from .drawing import NARROWEST, put
         from .summary_table import draw_links
 
-        put(lambda width, style: draw_links(links, width, style))
+        put(lambda width, style: draw_links(links, width, style), narrowest=NARROWEST)
     return sum(link.frames.total() for link in links)
 
 

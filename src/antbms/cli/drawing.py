@@ -11,19 +11,26 @@ from .screen import can_show
 
 WIDEST = 100
 """Columns; a wider picture is harder to read."""
+NARROWEST = 56
+"""Columns below which numbers would be cut off: half a number is a wrong one."""
 SIDE = (0, 1)
 """Margins above and below, left and right."""
 
 
-def put(draw: Callable[[int, Style], RenderableType], *, widest: int = WIDEST, piped: int | None = None) -> None:
+def put(
+    draw: Callable[[int, Style], RenderableType], *, narrowest: int = 1, widest: int = WIDEST, piped: int | None = None
+) -> None:
     """Print on standard output what `draw` makes for a width and a style of lines.
 
-    widest: columns at most. piped: columns of what is no terminal; by default as on a terminal of usual size.
+    narrowest: columns that it needs; a terminal with less breaks the lines by itself. widest: columns at most.
+    piped: columns of what is no terminal; by default as on a terminal of usual size.
     """
     console = Console(highlight=False, emoji=False)
     lines = can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows
     if not console.is_terminal and piped is not None:
         console = Console(highlight=False, emoji=False, width=piped)
+    elif console.width < narrowest:
+        console = Console(highlight=False, emoji=False, width=narrowest)
     width = min(console.width, widest)
     drawn = draw(width, LINES if lines else PLAIN)
     if console.legacy_windows:  # its colours are no part of the text

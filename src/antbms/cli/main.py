@@ -120,7 +120,7 @@ def _report(text: str, status: int) -> int:
         import traceback
 
         click.echo(traceback.format_exc(), err=True)
-    click.echo(f"antbms: {shown(text)}", err=True)
+    click.echo("antbms: " + "\n".join(map(shown, text.split("\n"))), err=True)
     return status
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from ..model import QUANTITIES, Kind, Quantity, Snapshot
 from .bars import LINES, Style, bar
 from .cells import draw_cells
-from .drawing import SIDE, put
+from .drawing import NARROWEST, SIDE, put
 from .flow import flow
 from .wording import amount, clock, doubt_texts, phrase
 
@@ -38,7 +38,7 @@ class Line(NamedTuple):
 
 def show(snapshot: Snapshot) -> None:
     """Print the picture on standard output, in colour on a terminal."""
-    put(lambda width, style: picture(snapshot, width, style))
+    put(lambda width, style: picture(snapshot, width, style), narrowest=NARROWEST)
 
 
 def picture(snapshot: Snapshot, width: int, style: Style = LINES) -> RenderableType:

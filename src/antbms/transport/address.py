@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
-from ..errors import UsageError, shown
+from ..errors import UsageError
 
 
 class Address(Struct, frozen=True):
@@ -104,7 +104,7 @@ def parse_address(text: str, options: Mapping[str, str] | None = None) -> Addres
     if known is None:
         raise _unknown_scheme(scheme, target)
     _check_options(scheme, given)
-    return Address(scheme, _check_target(known, scheme, target), given, shown(text))
+    return Address(scheme, _check_target(known, scheme, target), given, text)
 
 
 def _split_options(text: str) -> tuple[str, dict[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..capture import Chunk, device_of, read_capture
-from ..errors import LinkLost
+from ..errors import FileError, LinkLost
 from ..protocol import MODULES, dialect, framer
 from ..protocol.framing import Frame
 from .base import Medium
@@ -44,6 +44,8 @@ class Replay:
     address: str | None = None
 
     def __init__(self, path: Path) -> None:
+        if path.is_char_device():  # /dev/zero never ends
+            raise FileError(f"{path}: is a device, not a recording")
         chunks = _of_one_device(list(read_capture(path)))
         self._path = path
         self._exchanges = _exchanges(chunks)

@@ -57,7 +57,7 @@ def test_a_session_over_tcp_and_its_replay(protocol: str, told: bool, tmp_path: 
     device = make_device(protocol)
 
     def note(data: bytes, answer: bytes) -> None:
-        device.pack.advance(device.pack.clock + 300)  # so that every reading is another one
+        device.rig.advance(device.rig.clock + 300)  # so that every reading is another one
         crossed[">"] += data
         crossed["<"] += answer
 

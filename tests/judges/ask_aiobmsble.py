@@ -24,8 +24,7 @@ MODULES = {"ant": "ant_bms", "ant-legacy": "ant_leg_bms", "jbd": "jbd_bms"}
 
 def standing(device: Device) -> Device:
     """A battery at one moment: nothing moves, so that what is read can be compared with it."""
-    device.receive(b"", 0.0)
-    device.pack.advance = lambda clock: None
+    device.speed = 0.0
     return device
 
 

@@ -71,7 +71,7 @@ def test_bmstools_follows_a_switch() -> None:
     async def main() -> None:
         for name, other in (("chg_fet_en", "dsg_fet_en"), ("dsg_fet_en", "chg_fet_en")):
             device = make_device("jbd")
-            setattr(device.pack, "charge_on" if name == "chg_fet_en" else "discharge_on", False)
+            device.rig.bms.switch("charge" if name == "chg_fet_en" else "discharge", False)
             basic = (await said_of(device, "readBasicInfo"))["readBasicInfo"]
             assert (basic[name], basic[other]) == (False, True)
 

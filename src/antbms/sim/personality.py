@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class Personality(Struct, frozen=True, kw_only=True):
-    """A device type. capacity in Ah; current is what its owner draws or charges at most, in A.
+    """A device type. capacity in Ah; current is what its owner draws or charges at most, in A; load: see `LOADS`.
 
     level: permission without a password (ant). details: what the device reports beside the pack's own quantities.
     """
@@ -21,6 +21,7 @@ class Personality(Struct, frozen=True, kw_only=True):
     capacity: float
     current: float
     sensors: int
+    load: str
     chemistry: str = "lfp"
     level: int | None = None
     produced: date | None = None
@@ -34,8 +35,9 @@ PERSONALITIES: dict[str, Personality] = {
         software="16SIMB00-260101A",
         cells=16,
         capacity=280.0,
-        current=40.0,
+        current=100.0,
         sensors=4,
+        load="solar",
         level=5,
         details={
             "board_type": 0,
@@ -51,8 +53,9 @@ PERSONALITIES: dict[str, Personality] = {
         software="",
         cells=14,
         capacity=50.0,
-        current=15.0,
+        current=30.0,
         sensors=4,
+        load="ride",
         chemistry="nmc",
         details={"discharge_gate_voltage": 11.2, "charge_gate_voltage": 10.7, "comparator": 684, "wheel_pulses": 23},
     ),
@@ -62,8 +65,9 @@ PERSONALITIES: dict[str, Personality] = {
         software="3.2",
         cells=8,
         capacity=100.0,
-        current=25.0,
+        current=50.0,
         sensors=2,
+        load="solar",
         produced=date(2026, 1, 15),
     ),
 }

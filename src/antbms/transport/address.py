@@ -51,7 +51,9 @@ SCHEMES: Final[dict[str, Scheme]] = {
     ),
     "rfcomm": Scheme("rfcomm:AA:BB:CC:DD:EE:FF", frozenset({"channel"})),
     "ble": Scheme("ble:AA:BB:CC:DD:EE:FF or ble:NAME", frozenset({"adapter"})),
-    "sim": Scheme("sim: or sim:jbd", frozenset({"cells", "capacity", "soc", "seed", "faults"})),
+    "sim": Scheme(
+        "sim: or sim:jbd", frozenset({"cells", "capacity", "soc", "seed", "speed", "load", "scenario", "faults"})
+    ),
     "replay": Scheme("replay:FILE"),
 }
 """The one table of what may be typed."""

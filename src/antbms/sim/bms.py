@@ -20,6 +20,8 @@ SENSOR_STEP = 0.05
 """Share of the pack's warmth that every further sensor sees less of: it lies nearer to the edge."""
 MOSFET_RISE, MOSFET_TIME = 40.0, 150.0
 """K at the highest current that the owner draws, and the s in which it comes about (assumed)."""
+DIODE = 1.5
+"""How much more a MOSFET warms at that current while only its diode conducts (assumed)."""
 BALANCER_RISE = 12.0
 """K while cells are drained (assumed)."""
 LOOSE = 0.35
@@ -196,9 +198,9 @@ class Bms:
     def _heat_up(self, current: float, seconds: float) -> None:
         """A current against an open switch flows through its diode, which warms more than a closed MOSFET."""
         share = abs(current) / self._rated
-        if not self.is_on("charge" if current < 0 else "discharge"):
-            share = max(share, share**0.5)
-        self._rise += (MOSFET_RISE * share**2 - self._rise) * min(1.0, seconds / MOSFET_TIME)
+        through_diode = not self.is_on("charge" if current < 0 else "discharge")
+        rise = MOSFET_RISE * (DIODE * share if through_diode else share**2)
+        self._rise += (rise - self._rise) * min(1.0, seconds / MOSFET_TIME)
 
     def _count(self, current: float, seconds: float) -> None:
         amp_hours = current * seconds / 3600

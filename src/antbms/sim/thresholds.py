@@ -97,20 +97,21 @@ _CELLS = {
     "lto": _Cell((2.80, 2.65, 2.75), (1.80, 2.05, 1.95), (-30.0, -25.0, -27.0), 2.45),
 }
 _LEVELS = ("", "_recovery", "_warning")
-PACK = 0.985
-"""A pack's limits lie a little inside those of its cells, so that a pack in balance meets them first (assumed)."""
 COLDER = 20.0
 """K below the limit of charging down to which cells may be discharged."""
 
 
 def default_thresholds(chemistry: Chemistry, cells: int, capacity: float, current: float) -> Thresholds:
-    """What a maker would set for such cells. capacity: Ah; current: A that the owner draws or charges at most."""
+    """What a maker would set for such cells. capacity: Ah; current: A that the owner draws or charges at most.
+
+    A pack's limits are those of its cells, times their number (4s-sp04s034-config: 3.65 and 14.60 V, 2.50 and 10.00 V).
+    """
     cell = _CELLS[chemistry.name]
     levels = {
         "cell_overvoltage": cell.overvoltage,
         "cell_undervoltage": cell.undervoltage,
-        "pack_overvoltage": tuple(volts * PACK * cells for volts in cell.overvoltage),
-        "pack_undervoltage": tuple(volts / PACK * cells for volts in cell.undervoltage),
+        "pack_overvoltage": tuple(volts * cells for volts in cell.overvoltage),
+        "pack_undervoltage": tuple(volts * cells for volts in cell.undervoltage),
         "charge_cold": cell.cold,
         "discharge_cold": tuple(warmth - COLDER for warmth in cell.cold),
     }

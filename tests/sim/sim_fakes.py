@@ -3,6 +3,7 @@
 from typing import Any
 
 from antbms.sim.build import Wishes, make_rig
+from antbms.sim.pack import Pack
 from antbms.sim.personality import PERSONALITIES
 from antbms.sim.rig import Rig
 
@@ -35,3 +36,20 @@ def check_bounds(rig: Rig) -> None:
     assert -60 < pack.temperature < 120
     assert 0 <= rig.bms.remaining <= rig.bms.capacity
     assert all(volts >= 0 for volts in rig.bms.cells)
+
+
+class Balance:
+    """What came in and did not go out has to be somewhere: charge and energy of a pack, from now on."""
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
+        self._charge, self._energy = sum(pack.charges), pack.energy
+
+    def missing(self) -> tuple[float, float]:
+        """Charge and energy that are nowhere, as shares of what passed the terminals both ways."""
+        pack, cells = self._pack, len(self._pack.charges)
+        stored = cells * (pack.charged * pack.chemistry.efficiency - pack.discharged)
+        charge = sum(pack.charges) - self._charge - stored + pack.leaked + pack.drained
+        kept = pack.energy - self._energy + pack.heat + pack.bled
+        energy = pack.energy_in - pack.energy_out - kept
+        return charge / cells / (pack.charged + pack.discharged), energy / (pack.energy_in + pack.energy_out)

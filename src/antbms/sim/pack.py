@@ -29,8 +29,8 @@ class Pack:
     their RC pairs differ by a factor only: one `diffusion` (A) stands for all of them.
 
     charged, discharged (Ah), energy_in, energy_out (Wh): what passed the terminals. heat, bled (Wh): what the cells
-    became warm of, and what balancing burnt beside them. spoilt (Ah, of all cells): charge that went into side
-    reactions because a cell was beyond the ends of its curve.
+    became warm of, and what balancing burnt beside them. leaked, drained, spoilt (Ah, of all cells): self-discharge,
+    what balancing took, and charge that went into side reactions because a cell was beyond the ends of its curve.
     """
 
     def __init__(
@@ -50,7 +50,8 @@ class Pack:
         self.ambient = ambient
         self.temperature = ambient + 1.0
         self.current = self.diffusion = 0.0
-        self.charged = self.discharged = self.energy_in = self.energy_out = self.heat = self.bled = self.spoilt = 0.0
+        self.charged = self.discharged = self.energy_in = self.energy_out = self.heat = self.bled = 0.0
+        self.leaked = self.drained = self.spoilt = 0.0
         self._ends: list[float] | None = None
         self.changed()
 
@@ -120,9 +121,11 @@ class Pack:
         for number in bleeding:
             drawn = self.voltages[number] / bleeder * hours
             self.charges[number] -= drawn
+            self.drained += drawn
             self.bled += self._resting[number] * drawn
         charges = [charge + stored - leak * leaking for charge, leak in zip(self.charges, self.leaks, strict=True)]
         self.charges = charges
+        self.leaked += leaking * self._leak * len(charges)
         heat = 0.0
         if max(charges) > self._top or min(charges) < self._bottom:
             heat = self._spoil()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -11,8 +11,6 @@ from ...model import Event, Snapshot
 from ...model.records import timestamp
 from ...timing import Timing
 from ..base import Sources
-from .config import Config
-from .spool import Announced
 from .topics import Topics
 
 ONLINE, OFFLINE = "online", "offline"
@@ -27,13 +25,11 @@ Message = tuple[str, str]
 class Board:
     """The newest event of each battery."""
 
-    def __init__(self, config: Config, topics: Topics, sources: Sources, timing: Timing) -> None:
-        self._config = config
+    def __init__(self, topics: Topics, sources: Sources, timing: Timing) -> None:
         self._topics = topics
         self._sources = sources
         self._timing = timing
         self._latest: dict[str, Event] = {}
-        self._snapshots: dict[str, Snapshot] = {}
         self._news: set[str] = set()
         self._shown: dict[str, str] = {}
         self._link_at: dict[str, float] = {}
@@ -42,8 +38,10 @@ class Board:
         """Note an event."""
         self._latest[event.battery] = event
         self._news.add(event.battery)
-        if isinstance(event, Snapshot):
-            self._snapshots[event.battery] = event
+
+    def snapshots(self) -> list[Snapshot]:
+        """Of the batteries that can be read now."""
+        return [event for event in self._latest.values() if isinstance(event, Snapshot)]
 
     def greeting(self) -> Iterator[Message]:
         """Everything, for a new connection: also what a former run may have left there is put right."""
@@ -100,6 +98,3 @@ class Board:
             "rejections": rejected,
         }
         return msgspec.json.encode(record).decode()
-
-    def recall(self, announced: Mapping[str, Announced]) -> None:
-        """What a former run has announced."""

@@ -8,6 +8,7 @@ import random
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
@@ -18,7 +19,9 @@ from ...model.records import timestamp
 from ...timing import Timing
 from ..base import Sources
 from ..worker import Worker
+from .announcer import Announcer
 from .board import OFFLINE, ONLINE, Board, Message
+from .commands import Commands
 from .config import Config, spool_file
 from .connection import Connection, Incoming
 from .history import History
@@ -41,12 +44,15 @@ class Mqtt:
         self._sources = sources
         self._timing = timing
         self._topics = Topics(config.base, sources)
-        self._board = Board(config, self._topics, sources, timing)
+        self._board = Board(self._topics, sources, timing)
+        self._announcer = Announcer(config, self._topics, sources, timing)
+        self._commands = Commands(self._topics, sources, timing, self._answer)
         self._spool = Spool(spool_file(config), config.keep_megabytes * 1e6, config.keep_days)
         self._worker = Worker("antbms-mqtt")
         self._history = History(config, self._topics, timing, self._spool, self._worker, self._on_refusal)
         self._client_id = config.client_id or f"antbms-{secrets.token_hex(4)}"
         self._connection: Connection | None = None
+        self._answering: Connection | None = None  # the same, from before the greeting on
         self._task: asyncio.Task[None] | None = None
         self._echo: asyncio.Future[None] | None = None
         self._nonce = ""
@@ -73,11 +79,13 @@ class Mqtt:
         if self._connection is not None:
             self._send(self._connection, self._board.news())
             self._send_status(self._connection)
+            await self._announce(self._connection, events)
         if self._config.history:
             await self._history.keep([event for event in events if isinstance(event, Snapshot)], self._connection)
 
     async def close(self) -> None:
         self._closing = True
+        await self._commands.close()
         if self._task is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE):
@@ -94,7 +102,7 @@ class Mqtt:
     async def _start(self) -> None:
         if note := await self._worker.run(lambda: self._spool.open(self._timing.now())):
             log.warning("%s: %s", self._config.broker, note)
-        self._board.recall(await self._worker.run(self._spool.announced))
+        self._announcer.recall(await self._worker.run(self._spool.announced))
         self._task = asyncio.create_task(self._run(), name="antbms mqtt")
 
     async def _say_goodbye(self) -> None:
@@ -113,6 +121,7 @@ class Mqtt:
             connection = Connection(self._config, self._client_id, will, self._timing, self._on_message)
             try:
                 await connection.open()
+                self._answering = connection
                 await self._greet(connection)
                 self._say(f"{self._config.broker}: {await self._serve(connection)}")
             except SinkError as error:
@@ -154,7 +163,9 @@ class Mqtt:
     async def _serve(self, connection: Connection) -> str:
         """Everything while the connection lasts; why it ended."""
         self._refused.clear()
-        self._send(connection, self._board.greeting())
+        self._send_everything(connection)
+        await self._announce(connection, self._board.snapshots())
+        await self._remove_former(connection)
         self._connection = connection
         self._say(None)
         drain = asyncio.ensure_future(self._history.drain(connection))
@@ -170,7 +181,42 @@ class Mqtt:
             await asyncio.gather(drain, lost, return_exceptions=True)
 
     def _subscriptions(self) -> list[str]:
-        return [self._topics.bridge("availability")]
+        birth = [self._birth] if self._config.home_assistant else []
+        return [self._topics.bridge("availability"), *birth, *self._commands.subscriptions()]
+
+    @property
+    def _birth(self) -> str:
+        """Where Home Assistant says that it has started."""
+        return f"{self._config.discovery_prefix}/status"
+
+    def _send_everything(self, connection: Connection) -> None:
+        self._send(connection, self._announcer.greeting())
+        self._send(connection, self._board.greeting())
+
+    async def _announce(self, connection: Connection, events: Sequence[Event]) -> None:
+        """Tell Home Assistant what is new in these events, and remember it."""
+        for event in events:
+            if isinstance(event, Snapshot):
+                self._send(connection, self._announcer.see(event))
+        changed, self._announcer.changed = self._announcer.changed, {}
+        for battery, record in changed.items():
+            await self._worker.run(partial(self._spool.announce, battery, record))
+        if changed:
+            await self._remove_former(connection)
+
+    async def _remove_former(self, connection: Connection) -> None:
+        """Take back what was announced of batteries that are no longer there, until the broker has taken it."""
+        for battery, messages in list(self._announcer.former()):
+            problems = await asyncio.gather(*self._send(connection, messages))
+            if not any(problems):
+                self._announcer.forget(battery)
+                await self._worker.run(partial(self._spool.announce, battery, None))
+                log.info("%s: %s was removed", self._config.broker, battery)
+
+    def _answer(self, topic: str, payload: str) -> None:
+        """Publish what came of a command; not retained."""
+        if self._answering is not None:
+            self._answering.publish(topic, payload)
 
     def _on_message(self, message: Incoming) -> None:
         came = message.topic, message.payload
@@ -180,6 +226,11 @@ class Mqtt:
         elif came == (self._topics.bridge("availability"), OFFLINE.encode()) and self._connection is not None:
             # The will of an earlier connection of ours that the broker held for alive until now.
             self._send(self._connection, [(message.topic, ONLINE)])
+        elif came == (self._birth, ONLINE.encode()):
+            if self._connection is not None and not message.retained:  # a retained one is of the past
+                self._send_everything(self._connection)
+        else:
+            self._commands.receive(message)
 
     def _send(self, connection: Connection, messages: Iterable[Message]) -> list[asyncio.Future[str]]:
         """Publish retained messages; a refusal is logged once for each topic."""

@@ -38,15 +38,16 @@ class Reading(Struct, frozen=True, gc=False):
 
 
 class Announced(Struct, frozen=True):
-    """What the broker has been told of a battery: its id in Home Assistant, and what of it was seen there.
+    """What the broker has been told of a battery.
 
-    device: None if it was not announced to Home Assistant. parts: the keys of what the device has (see
-    `home_assistant`). components: id of each entity → its platform.
+    device: its id in Home Assistant; None if it was not announced there. parts: what it has (`home_assistant.parts`).
+    components: id of each entity → its platform. payload: the message.
     """
 
     device: str | None = None
     parts: tuple[str, ...] = ()
     components: dict[str, str] = {}
+    payload: str = ""
 
 
 class Spool:

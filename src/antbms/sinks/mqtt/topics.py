@@ -10,6 +10,9 @@ from ...errors import UsageError
 BRIDGE = "bridge"
 """The name of antbms itself below the base topic; no battery can have it."""
 
+RETAINED = ("availability", "state", "link")
+"""What is retained of each battery."""
+
 
 class Topics:
     """`BASE/BATTERY/…` for each battery, `BASE/bridge/…` for antbms itself."""

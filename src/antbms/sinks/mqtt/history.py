@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Sequence
 
 from ...model import Snapshot
 from ...model.records import timestamp
@@ -18,6 +17,9 @@ from .spool import Reading, Spool
 from .topics import Topics
 
 log = logging.getLogger(__name__)
+
+BITE = 200
+"""Readings that are taken from the disk at once: new ones wait while these are delivered."""
 
 
 class History:
@@ -71,32 +73,38 @@ class History:
     async def _drain_some(self, connection: Connection) -> bool:
         """Deliver the oldest that wait, and forget them. Whether the broker took all of them."""
         async with self._lock:
-            batch = await self._worker.run(lambda: self._spool.first(WINDOW))
-            left = deque(batch)
-            try:
-                await self._deliver(connection, left)
-            finally:
-                await self._worker.run(partial(self._spool.remove, batch[: len(batch) - len(left)]))
+            left = deque(await self._worker.run(lambda: self._spool.first(BITE)))
+            await self._deliver(connection, left, self._forget)
         return not left
 
-    async def _deliver(self, connection: Connection, readings: deque[Reading]) -> None:
-        """Publish readings in their order, at most `WINDOW` in flight; what has arrived leaves the queue."""
-        flight: deque[asyncio.Future[str]] = deque()
+    async def _forget(self, readings: Sequence[Reading]) -> None:
+        await self._worker.run(lambda: self._spool.remove(readings))
 
-        async def has_arrived() -> bool:
+    async def _deliver(
+        self,
+        connection: Connection,
+        readings: deque[Reading],
+        forget: Callable[[Sequence[Reading]], Awaitable[None]] | None = None,
+    ) -> None:
+        """Publish readings in their order; what has arrived leaves the queue, and is given to `forget`.
+
+        At most `WINDOW` are in flight, or have arrived and are not yet forgotten: so many may come twice.
+        """
+        flight: deque[asyncio.Future[str]] = deque()
+        rest = deque(readings)
+        while readings:
+            while rest and len(flight) < WINDOW:
+                one = rest.popleft()
+                flight.append(connection.publish(self._topics.of(one.battery, "history"), one.payload))
             if problem := await flight[0]:
                 self._on_refusal(connection, self._topics.of(readings[0].battery, "history"), problem)
-                return False
-            flight.popleft()
-            readings.popleft()
-            return True
-
-        for one in tuple(readings):
-            if len(flight) == WINDOW and not await has_arrived():
                 return
-            flight.append(connection.publish(self._topics.of(one.battery, "history"), one.payload))
-        while flight and await has_arrived():
-            pass
+            arrived = []
+            while flight and flight[0].done() and not flight[0].result():
+                flight.popleft()
+                arrived.append(readings.popleft())
+            if forget is not None:
+                await forget(arrived)
 
     def _append(self, readings: Sequence[Reading]) -> None:
         if dropped := self._spool.append(readings, self._timing.now()):

@@ -163,11 +163,11 @@ class Mqtt:
     async def _serve(self, connection: Connection) -> str:
         """Everything while the connection lasts; why it ended."""
         self._refused.clear()
+        self._connection = connection
         self._send_everything(connection)
+        self._say(None)
         await self._announce(connection, self._board.snapshots())
         await self._remove_former(connection)
-        self._connection = connection
-        self._say(None)
         drain = asyncio.ensure_future(self._history.drain(connection))
         lost = asyncio.ensure_future(connection.lost())
         try:

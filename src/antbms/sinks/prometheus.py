@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ..errors import SinkError
 from ..model import QUANTITIES, DeviceInfo, Event, Kind, Quantity, Snapshot
@@ -60,8 +60,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     host: str = "127.0.0.1"
-    port: int = 9788
-    expire_after: float = 300.0
+    port: Annotated[int, Meta(ge=0, le=65535)] = 9788
+    expire_after: Annotated[float, Meta(gt=0)] = 300.0
 
 
 class Latest(Struct, frozen=True):
@@ -117,7 +117,7 @@ class Prometheus:
         host, port = self._config.host, self._config.port
         try:
             server, thread = start_http_server(port, host, registry)
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise SinkError(
                 f"prometheus: cannot listen on {host}:{port}: {error}",
                 "Next: is another program using this port? Choose another `port` under [prometheus].",

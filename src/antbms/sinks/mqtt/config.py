@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import ssl
-import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ...errors import SinkError, UsageError
+from ...folders import state_folder
 
 PORT, TLS_PORT = 1883, 8883
 
@@ -30,7 +30,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     host: str = "localhost"
-    port: int | None = None
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     user: str | None = None
     password_env: str | None = None
     password_file: str | None = None
@@ -41,14 +41,14 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     certificate: str | None = None
     key: str | None = None
     base: str = "antbms"
-    keepalive: int = 30
+    keepalive: Annotated[int, Meta(ge=5, le=65535)] = 30
     history: bool = True
     file: str | None = None
-    keep_megabytes: float = 256.0
-    keep_days: float = 30.0
+    keep_megabytes: Annotated[float, Meta(gt=0, le=1_000_000)] = 256.0
+    keep_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
     home_assistant: bool = True
     discovery_prefix: str = "homeassistant"
-    expire_after: int = 300
+    expire_after: Annotated[int, Meta(ge=1)] = 300
 
     @property
     def broker(self) -> str:
@@ -113,12 +113,4 @@ def spool_file(config: Config) -> Path:
     if config.file:
         return Path(config.file).expanduser()
     name = re.sub(r"[^\w.-]+", "-", f"mqtt-{config.host}-{config.broker_port}-{config.base}")
-    return _state_folder() / f"{name}.sqlite"
-
-
-def _state_folder() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "antbms"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "antbms"
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "antbms"
+    return state_folder() / f"{name}.sqlite"

@@ -114,12 +114,13 @@ def test_reading_is_right_or_fails_in_time(protocol: str, faults: str, answered:
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_fault_does_something(name: str) -> None:
     """With its own number, somewhere in a long conversation, it changes what reaches the client or when."""
-    request = antbms.protocol.dialect("ant").STATUS[0][0].raw
+    spoken = antbms.protocol.dialect("ant")
+    status, switch = spoken.STATUS[0][0].raw, spoken.switch_request("charge", False, {}).raw
     heard = []
     for faults in ("", name):
         device = standing(make_device("ant", {"faults": faults}))
         line = device.line()
-        heard.append([line.receive(request, 100.0 + at) for at in range(60)])
+        heard.append([line.receive(status if at % 20 else switch, 100.0 + at) for at in range(60)])
     if name == "exclusive":  # is for servers: tests/battery/test_battery_serve.py
         assert heard[0] == heard[1]
     else:

@@ -1,12 +1,11 @@
 """`antbms counters`: protection counters in words."""
 
 import json
-from typing import Any
 
 import pytest
 
 from antbms.cli.main import run
-from antbms.sim import answers
+from antbms.sim.plant import Plant
 
 Printed = pytest.CaptureFixture[str]
 
@@ -14,13 +13,7 @@ Printed = pytest.CaptureFixture[str]
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A simulated battery whose protections have acted."""
-    answer = answers.ant_messages.answer
-
-    def counting(function: int, register: int, fields: dict[str, Any], *rest: Any) -> Any:
-        counts = {"mosfet_hot": 2, "cycles": 117} if function == 0x15 else {}
-        return answer(function, register, fields | counts, *rest)
-
-    monkeypatch.setattr(answers.ant_messages, "answer", counting)
+    monkeypatch.setattr(Plant, "counters", lambda _: {"mosfet_hot": 2, "cycles": 117})
 
 
 @pytest.mark.usefixtures("counted")

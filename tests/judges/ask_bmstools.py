@@ -1,6 +1,7 @@
 """Run inside the judges' environment: bmstools reads a simulated battery on a port.
 
-Arguments: the port, and the names of methods of its `JBD`. Prints a JSON object: method → what it returned.
+Arguments: the port, and methods of its `JBD`, with whole numbers behind them where they take some. Prints a JSON
+object: argument → what the method returned.
 """
 
 import json
@@ -11,5 +12,8 @@ from bmstools.jbd import JBD
 
 port, *methods = sys.argv[1:]
 battery = JBD(serial.Serial(port, 9600, timeout=1))
-said = {method: getattr(battery, method)() for method in methods}
+said = {}
+for call in methods:
+    method, *numbers = call.split()
+    said[call] = getattr(battery, method)(*map(int, numbers))
 json.dump(said, sys.stdout, default=lambda item: item.display)  # its enumerations bear what they mean

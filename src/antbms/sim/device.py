@@ -8,19 +8,26 @@ from ..errors import UsageError
 from ..model import Snapshot
 from ..protocol import dialect
 from ..protocol.framing import Frame, Framer
-from . import answers
+from .ant import AntBoard
+from .ant_legacy import LegacyBoard
+from .board import Board
 from .build import make_rig, read_options
 from .faults import FaultyLine, LinkState, parse_faults
+from .jbd import JbdBoard
 from .line import Line
+from .models import personality_of
 from .personality import PERSONALITIES, Personality
-from .reading import read
+from .plant import Plant
 from .rig import Rig
+
+BOARDS: dict[str, type[Board]] = {"ant": AntBoard, "ant-legacy": LegacyBoard, "jbd": JbdBoard}
+"""By protocol."""
 
 
 class Device:
     """Bytes in, bytes out. `clock` is in seconds; the first call sets its zero.
 
-    link: what may go wrong on the way to it. speed: how many s pass for the rig in one of the clock.
+    board: its firmware. link: what may go wrong on the way to it. speed: s that pass for the rig in one of the clock.
     """
 
     def __init__(self, personality: Personality, rig: Rig, link: LinkState | None = None, speed: float = 1.0) -> None:
@@ -28,6 +35,9 @@ class Device:
         self.rig = rig
         self.link = link or LinkState({})
         self.speed = speed
+        self.plant = Plant(rig, personality)
+        self.board = BOARDS[personality.protocol](personality, self.plant, self.link)
+        self.board.use_memory()
         self._spoken = dialect(personality.protocol)
         self._began = rig.clock
         self._zero: float | None = None
@@ -46,29 +56,27 @@ class Device:
         """Let time go on until `clock`."""
         self._zero = clock if self._zero is None else self._zero
         self.rig.advance(self._began + (clock - self._zero) * self.speed)
+        self.board.settle(clock)
 
     def snapshot(self) -> Snapshot:
         """What the BMS would say now, before it is rounded to the wire's grid."""
-        return read(self.rig.bms, self.personality)
+        return self.plant.snapshot()
 
     def _new_line(self) -> Line:
         return Line(Framer(self._spoken.SHAPES), self._answer)
 
     def _answer(self, frame: Frame, clock: float) -> bytes:
         self.advance(clock)
-        packets = answers.ANSWERS[self.personality.protocol](
-            self._spoken.unpack(frame), self.personality, self.snapshot
-        )
-        return b"".join(self._spoken.pack(packet) for packet in packets)
+        return b"".join(self.board.answer(self._spoken.unpack(frame), clock))
 
 
 def make_device(protocol: str = "ant", options: Mapping[str, str] | None = None) -> Device:
-    """A device of `protocol` with options as `read_options` takes them, and `faults`. Raises `UsageError`."""
+    """A device of `protocol` with options as `read_options` takes them, `model` and `faults`. Raises `UsageError`."""
     if protocol not in PERSONALITIES:
         raise UsageError(
             f"sim:{protocol}: there is no such simulated battery", f"There are: {', '.join(PERSONALITIES)}."
         )
     given = options or {}
-    personality, wishes = read_options(PERSONALITIES[protocol], given)
+    personality, wishes = read_options(personality_of(protocol, given), given)
     link = LinkState(parse_faults(given.get("faults", "")), wishes.seed)
     return Device(personality, make_rig(personality, wishes), link, wishes.speed)

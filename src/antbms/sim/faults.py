@@ -44,6 +44,10 @@ FAULTS: dict[str, Fault] = {
     "stale": Fault("chance", 0.2, "With this chance the answer before comes once more, ahead of the right one."),
     "sleep": Fault("s", 30, "The device sleeps after so much silence, and loses the request that wakes it."),
     "busy": Fault("s", 10, "A second client holds the link for so long: until then nobody else is heard."),
+    "mute": Fault("chance", 0.5, "With this chance a change is done, but its acknowledgement gets lost."),
+    "lie": Fault("", 1, "Every change is acknowledged, and none is done."),
+    "refuse": Fault("", 1, "Every change is refused."),
+    "slow": Fault("s", 10, "What was acknowledged happens only so much later."),
     "exclusive": Fault("", 1, "Only one client at a time: on TCP a second one is hung up at once."),
 }
 

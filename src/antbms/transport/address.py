@@ -52,7 +52,8 @@ SCHEMES: Final[dict[str, Scheme]] = {
     "rfcomm": Scheme("rfcomm:AA:BB:CC:DD:EE:FF", frozenset({"channel"})),
     "ble": Scheme("ble:AA:BB:CC:DD:EE:FF or ble:NAME", frozenset({"adapter"})),
     "sim": Scheme(
-        "sim: or sim:jbd", frozenset({"cells", "capacity", "soc", "seed", "speed", "load", "scenario", "faults"})
+        "sim: or sim:jbd",
+        frozenset({"cells", "capacity", "soc", "seed", "speed", "load", "scenario", "faults", "model"}),
     ),
     "replay": Scheme("replay:FILE"),
 }

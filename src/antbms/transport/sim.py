@@ -13,13 +13,16 @@ from .player import Player
 
 
 class SimPipe:
-    """The pipe to a device in this process. One whose link has faults is asked like a device on a wire."""
-
-    expects: str | None = None
-    address: str | None = None
+    """The pipe to a device in this process. One whose link has faults is asked like a device on a wire; one with a
+    Bluetooth module of its own, as over Bluetooth LE, whose service tells the protocol."""
 
     def __init__(self, device: Device, timing: Timing) -> None:
+        mine = device.personality
+        self.expects = mine.protocol if mine.has_module else None
+        self.address = mine.address if mine.has_module else None
         self.medium = Medium.WIRE if device.link.faults else Medium.MEMORY
+        if mine.has_module:
+            self.medium = Medium.BLUETOOTH
         self._line = device.line()
         self._timing = timing
         self._player = Player(self._deliver, timing)

@@ -138,6 +138,7 @@ class Observer:
 
     def __init__(self, port: int, user: str | None = None, password: str | None = None) -> None:
         self.messages: list[Message] = []
+        self.port = port
         self._ready = threading.Event()
         # A session that stays, so that nothing is missed while the broker is restarted by a test.
         self.client = Client(

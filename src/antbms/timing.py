@@ -55,6 +55,8 @@ class Timing(Struct, frozen=True, kw_only=True):
     """A reading that takes longer stands still on a link that looks open: three tries of two requests need 13 s."""
     work: float = 120.0
     """What is done with a watched battery between two readings ends after this: writing all settings takes a minute."""
+    commit: float = 4.0
+    """Between two commits of what has been counted: at most 5 s of it may be lost with the power."""
     sink_slow: float = 30.0
     """A sink that takes longer for what it is given is said to be slow."""
     sink: float = 300.0

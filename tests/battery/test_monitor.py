@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -451,3 +452,35 @@ def test_the_sections_of_sinks_are_built_with_what_they_need() -> None:
     )
     assert got == ["section", monitor.sources, clocks]
     assert [lane.name for lane in monitor.lanes] == ["kind"]
+
+
+def test_energy_goes_on_after_a_restart_and_what_was_published_never_goes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def at_once(work: Callable[..., None], *arguments: Any) -> None:
+        work(*arguments)
+
+    monkeypatch.setattr("antbms.ledger.asyncio.to_thread", at_once)  # a thread keeps no virtual time
+    totals, published = tmp_path / "totals.json", []
+    world = World()
+    for _ in range(3):
+        good = Good()
+        with worlds(COM9=world):
+            run(monitored(Monitor(config("COM9"), timing(), {"good": good}, totals), 600))
+        published += [one.details["energy_discharged"] for one in good.events if isinstance(one, Snapshot)]
+    assert published == sorted(published)
+    assert published[0] == 0.0
+    # About 650 W for half an hour, less the pauses of the restarts and the time before the last commit.
+    assert 0.2 < published[-1] < 0.4
+    assert published[1200] > published[590] > 0.05
+
+
+def test_stopping_is_in_time_even_if_the_disk_of_the_totals_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("antbms.ledger.asyncio.to_thread", never)
+    with worlds(COM9=World()):
+        run(monitored(Monitor(config("COM9"), timing(), {"good": Good()}, tmp_path / "t.json"), 60))

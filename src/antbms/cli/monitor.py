@@ -59,7 +59,7 @@ def command(
     config = _config(found, devices, store, changes)
     if check:
         return run(_check(config, found))
-    return run(_monitor(config))
+    return run(_monitor(config, _totals(config, found, store)))
 
 
 def _config(path: Path | None, devices: Sequence[str], store: Path | None, changes: dict[str, Any]) -> Config:
@@ -109,7 +109,18 @@ async def _check(config: Config, path: Path | None) -> int:
     return 0
 
 
-async def _monitor(config: Config) -> int:
+def _totals(config: Config, path: Path | None, store: Path | None) -> Path | None:
+    """The file of totals: as configured, or in the user's folder; without a configuration only beside a store."""
+    from ..folders import state_folder
+
+    if config.monitor.state is not None:
+        return Path(config.monitor.state).expanduser()
+    if path is not None:
+        return state_folder() / "totals.json"
+    return store.with_name(f"{store.name}.totals.json") if store is not None else None
+
+
+async def _monitor(config: Config, totals: Path | None) -> int:
     from ..monitor import Monitor
     from ..monitor.logs import set_up
     from .stop import stopping
@@ -121,5 +132,5 @@ async def _monitor(config: Config) -> int:
 
         shown["screen"] = Shown()
     with stopping() as stop:
-        await Monitor(config, sinks=shown).run(stop)
+        await Monitor(config, sinks=shown, totals=totals).run(stop)
     return 130 if stop.number == signal.SIGINT else 0

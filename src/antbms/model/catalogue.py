@@ -44,6 +44,9 @@ class Quantity(Struct, frozen=True):
 
 _M, _C, _S = Kind.MEASUREMENT, Kind.COUNTER, Kind.STATE
 
+_OR_DERIVED = "the monitor computes it where the device does not report it"
+_COUNTED = "counted by the monitor since its beginning, gaps left out"
+
 _ROWS = (
     Quantity("level", "Permission level", "", 0, _S, text="rights of this session, 0 to 9 (ant only)", diagnostic=True),
     Quantity("voltage", "Voltage", "V", 2),
@@ -81,8 +84,8 @@ _ROWS = (
     Quantity("balancer_fault", "Balancer fault code", "", 0, _S, detail=True, diagnostic=True),
     Quantity("charge_duration", "Duration of this charge", "s", 0, detail=True),
     Quantity("since_charge", "Time since the last charge", "s", 0, detail=True),
-    Quantity("time_to_full", "Time to full", "s", 0, detail=True),
-    Quantity("time_to_empty", "Time to empty", "s", 0, detail=True),
+    Quantity("time_to_full", "Time to full", "s", 0, detail=True, text=_OR_DERIVED),
+    Quantity("time_to_empty", "Time to empty", "s", 0, detail=True, text=_OR_DERIVED),
     Quantity("fast_current", "Fast current", "A", 1, detail=True, text="> 0 charges the battery"),
     Quantity("licence_hours", "Licence hours left", "h", 0, detail=True, diagnostic=True),
     Quantity("sampling_fault", "Sampling fault", "", 0, _S, detail=True, diagnostic=True),
@@ -97,6 +100,10 @@ _ROWS = (
     ),
     Quantity("humidity", "Humidity", "%", 0, detail=True, device_class="humidity"),
     Quantity("full_capacity", "Full-charge capacity", "Ah", 3, detail=True),
+    Quantity("energy_charged", "Energy charged", "kWh", 3, _C, derived=True, detail=True, text=_COUNTED),
+    Quantity("energy_discharged", "Energy discharged", "kWh", 3, _C, derived=True, detail=True, text=_COUNTED),
+    Quantity("charge_in", "Charge in", "Ah", 3, _C, derived=True, detail=True, text=_COUNTED),
+    Quantity("charge_out", "Charge out", "Ah", 3, _C, derived=True, detail=True, text=_COUNTED),
 )
 
 QUANTITIES: dict[str, Quantity] = {row.name: row for row in _ROWS}

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 from ..config import Config
+from ..ledger import Ledger
 from ..model import Event
 from ..sinks.base import Sink
 from ..timing import DEFAULT, Timing
 from .lane import Lane
+from .meter import Meter
 from .watched import Watched
 
 __all__ = ["Lane", "Monitor", "Watched"]
@@ -22,13 +25,26 @@ log = logging.getLogger("antbms.monitor")
 
 
 class Monitor:
-    """Built from a configuration; `sinks` are further ones. Raises `UsageError` for what a sink cannot accept."""
+    """Built from a configuration; sinks: further ones; totals: the file of what is counted, None: in memory.
 
-    def __init__(self, config: Config, timing: Timing = DEFAULT, sinks: Mapping[str, Sink] | None = None) -> None:
+    Raises `UsageError` for what a sink cannot accept. `run` raises it if another monitor counts into the same file, and
+    `FileError` where that file cannot be read.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        timing: Timing = DEFAULT,
+        sinks: Mapping[str, Sink] | None = None,
+        totals: Path | None = None,
+    ) -> None:
         self._config = config
         self._timing = timing
+        self._totals = totals
+        self._meters: dict[str, Meter] = {}
+        self._every = {name: battery.every or config.monitor.every for name, battery in config.batteries.items()}
         self.sources = {
-            name: Watched(name, battery, battery.every or config.monitor.every, timing, self._put)
+            name: Watched(name, battery, self._every[name], timing, self._put)
             for name, battery in config.batteries.items()
         }
         made = {
@@ -40,34 +56,42 @@ class Monitor:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch all batteries until `stop` is set, or it is cancelled; then end in order, in `Timing.stop` s."""
+        with Ledger(self._totals, self._timing) as ledger:
+            self._meters = {name: Meter(name, every, ledger) for name, every in self._every.items()}
+            await self._watch(stop, ledger)
+
+    async def _watch(self, stop: asyncio.Event, ledger: Ledger) -> None:
         for lane in self.lanes:
             lane.start()
         tasks = [asyncio.create_task(one.run(delay), name=one.name) for one, delay in self._delays()]
         tasks.append(asyncio.create_task(self._report(), name="report"))
+        commits = asyncio.create_task(ledger.run(), name="ledger")
         try:
             await stop.wait()
         finally:
-            await self._end(tasks)
+            await self._end(tasks, commits, ledger)
 
     def _delays(self) -> list[tuple[Watched, float]]:
         """Batteries begin one after the other within their interval, so that readings spread evenly."""
         count = len(self.sources)
-        return [
-            (one, index * (self._config.batteries[one.name].every or self._config.monitor.every) / count)
-            for index, one in enumerate(self.sources.values())
-        ]
+        return [(one, index * self._every[one.name] / count) for index, one in enumerate(self.sources.values())]
 
     def _put(self, event: Event) -> None:
+        event = self._meters[event.battery](event)
         for lane in self.lanes:
             lane.put(event)
 
-    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+    async def _end(self, tasks: list[asyncio.Task[None]], commits: asyncio.Task[None], ledger: Ledger) -> None:
         start = self._timing.monotonic()
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=self._timing.stop / 3)
         left = self._timing.stop - (self._timing.monotonic() - start)
-        await asyncio.gather(*(lane.close(left) for lane in self.lanes))
+        last = asyncio.create_task(ledger.commit())
+        await asyncio.gather(asyncio.wait({last}, timeout=left), *(lane.close(left) for lane in self.lanes))
+        for task in (last, commits):  # only now: a commit that is cancelled goes on in its thread
+            task.cancel()
+        await asyncio.wait({last, commits})
         log.info("monitor: stopped")
 
     async def _report(self) -> None:

@@ -48,7 +48,8 @@ FLOORS = {
     "sync": 9,
 }
 ONE_ROOM = dict.fromkeys(("asking", "link", "silence", "settings", "changes", "journal"), "battery") | {
-    "history": "sinks"
+    "history": "sinks",
+    "ledger": "derive",
 }
 """Modules that live in the room of another."""
 

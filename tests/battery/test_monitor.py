@@ -461,18 +461,18 @@ def test_energy_goes_on_after_a_restart_and_what_was_published_never_goes_back(
         work(*arguments)
 
     monkeypatch.setattr("antbms.ledger.asyncio.to_thread", at_once)  # a thread keeps no virtual time
-    totals, published = tmp_path / "totals.json", []
+    totals, published, used = tmp_path / "totals.json", [], 0.0
     world = World()
     for _ in range(3):
         good = Good()
         with worlds(COM9=world):
             run(monitored(Monitor(config("COM9"), timing(), {"good": good}, totals), 600))
+        used -= sum(one.power or 0.0 for one in good.events if isinstance(one, Snapshot)) / 3.6e6
         published += [one.details["energy_discharged"] for one in good.events if isinstance(one, Snapshot)]
     assert published == sorted(published)
     assert published[0] == 0.0
-    # About 650 W for half an hour, less the pauses of the restarts and the time before the last commit.
-    assert 0.2 < published[-1] < 0.4
-    assert published[1200] > published[590] > 0.05
+    assert 0.98 * used < published[-1] < used  # but for the pauses of the restarts, and the last commits
+    assert published[1200] >= published[590] > 0
 
 
 def test_stopping_is_in_time_even_if_the_disk_of_the_totals_hangs(

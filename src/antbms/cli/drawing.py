@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
+from rich.constrain import Constrain
 
 from .bars import LINES, PLAIN, Style
 from .screen import can_show
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 WIDEST = 100
 """Columns; a wider picture is harder to read."""
@@ -40,3 +46,28 @@ def put(
         console.print(drawn, width=width)
     console.file.write("".join(f"{line.rstrip()}\n" for line in text.get().splitlines()))
     console.file.flush()  # what goes wrong is told here, not lost at the end
+
+
+@contextmanager
+def screen(draw: Callable[[int, Style], RenderableType], widest: int = WIDEST) -> Iterator[Callable[[], None]]:
+    """The whole terminal, which shows what `draw` makes, again whenever the function that is yielded is called."""
+    from rich.live import Live
+
+    console = Console(highlight=False, emoji=False)
+    style = LINES if can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows else PLAIN
+
+    def picture() -> RenderableType:
+        width = min(console.width, widest)
+        return Constrain(draw(width, style), width)
+
+    with Live(get_renderable=picture, console=console, screen=True, auto_refresh=False) as shown:
+        yield shown.refresh
+
+
+def bottom(draw: Callable[[int, Style], RenderableType], widest: int = WIDEST) -> Live:
+    """What `draw` makes, below all that is printed meanwhile; to be started, refreshed and stopped."""
+    from rich.live import Live
+
+    console = Console(highlight=False, emoji=False)
+    style = LINES if can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows else PLAIN
+    return Live(get_renderable=lambda: draw(min(console.width, widest), style), console=console, auto_refresh=False)

@@ -123,14 +123,15 @@ def _totals(config: Config, path: Path | None, store: Path | None) -> Path | Non
 async def _monitor(config: Config, totals: Path | None) -> int:
     from ..monitor import Monitor
     from ..monitor.logs import set_up
+    from ..monitor.systemd import serve
     from .stop import stopping
 
     set_up(config.monitor.log_format, config.monitor.log_level)
-    shown: dict[str, Sink] = {}
+    sinks: dict[str, Sink] = {}
     if not config.sinks:
-        from .shown import Shown
+        from .shown import shown
 
-        shown["screen"] = Shown()
+        sinks["screen"] = shown(config.batteries)
     with stopping() as stop:
-        await Monitor(config, sinks=shown, totals=totals).run(stop)
+        await serve(Monitor(config, sinks=sinks, totals=totals), stop)
     return 130 if stop.number == signal.SIGINT else 0

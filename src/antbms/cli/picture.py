@@ -48,7 +48,7 @@ def picture(snapshot: Snapshot, width: int, style: Style = LINES) -> RenderableT
     blocks = (
         _header(snapshot, inner),
         rule,
-        *_troubles(snapshot, inner),
+        *troubles(snapshot, inner),
         _quantities(snapshot, inner, style),
         *draw_cells(snapshot, inner, style),
         _words(snapshot, inner),
@@ -66,7 +66,7 @@ def _header(snapshot: Snapshot, width: int) -> RenderableType:
     return Text.assemble(who, " " * (width - who.cell_len - time.cell_len), time)
 
 
-def _troubles(snapshot: Snapshot, width: int) -> Iterator[RenderableType]:
+def troubles(snapshot: Snapshot, width: int) -> Iterator[RenderableType]:
     """Alarms and doubts, before anything else."""
     doubts = [("doubt", Text(text, "magenta")) for text in doubt_texts(snapshot.doubts)]
     alarms = [
@@ -82,7 +82,7 @@ def _troubles(snapshot: Snapshot, width: int) -> Iterator[RenderableType]:
 def _quantities(snapshot: Snapshot, width: int, style: Style) -> RenderableType:
     """The charge as a gauge; what is measured on the left, what is counted on the right."""
     measured, counted = list(_lines(snapshot, Kind.MEASUREMENT)), list(_lines(snapshot, Kind.COUNTER))
-    top: list[RenderableType] = [_gauge(snapshot, width, style), ""]
+    top: list[RenderableType] = [gauge(snapshot, width, style), ""]
     if not counted or _breadth(measured) + GAP + _breadth(counted) > width:
         return Group(*top, _sheet([*measured, *counted], "bold"), "")
     both = Table.grid(padding=(0, GAP, 0, 0))
@@ -90,7 +90,8 @@ def _quantities(snapshot: Snapshot, width: int, style: Style) -> RenderableType:
     return Group(*top, both, "")
 
 
-def _gauge(snapshot: Snapshot, width: int, style: Style) -> Text:
+def gauge(snapshot: Snapshot, width: int, style: Style) -> Text:
+    """The state of charge as a bar."""
     row, soc = QUANTITIES["soc"], snapshot.soc
     text = Text.assemble((f"{row.label}  ", "dim"), (phrase(row, soc), "bold"), "  ", no_wrap=True)
     if soc is None:
@@ -141,8 +142,8 @@ def _sheet(lines: Iterable[Line], style: str) -> Table:
 def _words(snapshot: Snapshot, width: int) -> RenderableType:
     """Temperatures, switches, alarms, flags and details: a label and a flowing text each."""
     blocks = [
-        (QUANTITIES["temperatures"].label, list(_temperatures(snapshot))),
-        (QUANTITIES["switches"].label, list(_switches(snapshot))),
+        (QUANTITIES["temperatures"].label, list(temperatures(snapshot))),
+        (QUANTITIES["switches"].label, list(switches(snapshot))),
         (QUANTITIES["alarms"].label, [] if snapshot.alarms else [Text("none", "green")]),
         (QUANTITIES["flags"].label, [Text(flag.text, "dim") for flag in snapshot.flags]),
         ("Details", list(_details(snapshot))),
@@ -156,7 +157,8 @@ def _words(snapshot: Snapshot, width: int) -> RenderableType:
     return lines
 
 
-def _temperatures(snapshot: Snapshot) -> Iterator[Text]:
+def temperatures(snapshot: Snapshot) -> Iterator[Text]:
+    """Each sensor."""
     row = QUANTITIES["temperatures"]
     doubted = {doubt.quantity for doubt in snapshot.doubts}
     for name, value in snapshot.temperatures.items():
@@ -165,7 +167,8 @@ def _temperatures(snapshot: Snapshot) -> Iterator[Text]:
         yield Text.assemble((f"{name} ", "dim"), text)
 
 
-def _switches(snapshot: Snapshot) -> Iterator[Text]:
+def switches(snapshot: Snapshot) -> Iterator[Text]:
+    """Each switch, and why it is so."""
     for name, switch in snapshot.switches.items():
         word = {True: "on", False: "off", None: "unknown"}[switch.on]
         colour = {True: "green", False: "", None: "magenta"}[switch.on]

@@ -1,16 +1,36 @@
-"""What a monitor without sinks does with readings: a line of JSON each."""
+"""What a monitor without sinks does with readings: on a terminal a line a battery, elsewhere a line of JSON each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from ..model import Event
+from ..model import QUANTITIES, Event, Offline, Snapshot
+from ..sinks.base import Sink
+from ..timing import DEFAULT, Timing
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+    from rich.text import Text
+
+    from .bars import Style
+
+REFRESH = 0.5
+"""s between two pictures at least."""
 
 
-class Shown:
-    """A sink that prints."""
+def shown(names: Iterable[str]) -> Sink:
+    """A sink that shows readings as it fits where they go."""
+    return Board(names) if sys.stdout.isatty() else Lines()
+
+
+class Lines:
+    """A line of JSON an event."""
 
     async def take(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -18,3 +38,78 @@ class Shown:
 
     async def close(self) -> None:
         """There is nothing to close."""
+
+
+class Board:
+    """The latest of each battery as a line of a table, which stays at the bottom of the terminal, below the log."""
+
+    def __init__(self, names: Iterable[str], timing: Timing = DEFAULT) -> None:
+        self._latest: dict[str, Event | None] = dict.fromkeys(names)
+        self._timing = timing
+        self._live: Live | None = None
+        self._shown_at = 0.0
+
+    async def take(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._latest[event.battery] = event
+        if self._live is None:
+            from .drawing import bottom
+
+            self._live = bottom(lambda width, style: draw(self._latest, self._timing.now(), width, style))
+            self._live.start()
+        if self._timing.monotonic() - self._shown_at >= REFRESH:
+            self._shown_at = self._timing.monotonic()
+            self._live.refresh()
+
+    async def close(self) -> None:
+        if self._live is not None:
+            self._live.refresh()
+            self._live.stop()
+
+
+def draw(latest: Mapping[str, Event | None], now: datetime, width: int, style: Style) -> RenderableType:
+    """The table. Values of a battery that cannot be read are not shown: they would look as if they were of now."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from .bars import bar
+    from .wording import duration, phrase
+
+    rows = [QUANTITIES[name] for name in ("voltage", "current", "power", "cell_spread")]
+    gauge = 10 if width >= 90 else 0
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", width=width)
+    table.add_column("Battery", no_wrap=True, max_width=20)
+    table.add_column("Charge", no_wrap=True, justify="right")
+    if gauge:
+        table.add_column("", no_wrap=True)
+    for row in rows:
+        table.add_column(row.label.removeprefix("Cell ").capitalize(), no_wrap=True, justify="right")
+    table.add_column("", ratio=1, overflow="ellipsis", no_wrap=True)
+    for name, event in latest.items():
+        cells: list[Text] = [Text(name, "bold")]
+        if isinstance(event, Snapshot):
+            soc = event.soc
+            filled, rest = bar((soc or 0) / 100, gauge, style) if gauge else ("", "")
+            cells.append(Text(phrase(QUANTITIES["soc"], soc)))
+            cells += [Text.assemble((filled, "green"), (rest, "dim"))] * bool(gauge)
+            cells += [Text(phrase(row, getattr(event, row.name))) for row in rows]
+            cells.append(_remark(event))
+        else:
+            cells += [Text("–", "dim")] * (1 + bool(gauge) + len(rows))
+            if isinstance(event, Offline):
+                away = duration((now - event.since).total_seconds())
+                cells.append(Text(f"offline: {event.reason} ({away})", "red"))
+            else:
+                cells.append(Text("connecting", "yellow"))
+        table.add_row(*cells)
+    return table
+
+
+def _remark(snapshot: Snapshot) -> Text:
+    from rich.text import Text
+
+    if snapshot.alarms:
+        return Text(", ".join(alarm.text for alarm in snapshot.alarms), "bold red")
+    if snapshot.doubts:
+        return Text(f"{len(snapshot.doubts)} doubts", "magenta")
+    return Text(snapshot.state or "", "dim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -74,11 +75,18 @@ async def _watch(
     import antbms
 
     known = look_up(device, protocol, options)
+    notes: list[str] = []
+    is_live = not as_json and csv is None and sys.stdout.isatty()
     watch = antbms.watch(
-        known.address, every, name=known.name, protocol=known.protocol, options=known.options, on_note=_note
+        known.address,
+        every,
+        name=known.name,
+        protocol=known.protocol,
+        options=known.options,
+        on_note=notes.append if is_live else _note,
     )
     try:
-        with _output(watch, as_json, csv) as show:
+        with _live(watch, every, notes) if is_live else _output(watch, csv) as show:
             async for event in watch:
                 show(event)
                 if count is not None and isinstance(event, antbms.Snapshot):
@@ -89,7 +97,13 @@ async def _watch(
         await watch.close()
 
 
-def _output(watch: Watch, as_json: bool, csv: Path | None) -> AbstractContextManager[Show]:
+def _live(watch: Watch, every: float, notes: list[str]) -> AbstractContextManager[Show]:
+    from .live import Session, live
+
+    return live(Session(watch, every, notes))
+
+
+def _output(watch: Watch, csv: Path | None) -> AbstractContextManager[Show]:
     if csv is not None:
         from .csv_log import CsvLog
 

@@ -51,9 +51,21 @@ class JsonFormatter(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is now: a live picture takes its place for a while."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """It is what it is."""
+
+
 def set_up(format: str = "text", level: str = "info", stream: TextIO | None = None) -> None:
     """Send the log to standard error (or `stream`), in place of where it went before. Libraries only warn."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.StreamHandler(stream) if stream is not None else _StandardError()
     journal = stream is None and "JOURNAL_STREAM" in os.environ
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter(journal))
     root = logging.getLogger()

@@ -179,20 +179,22 @@ def _warmest(snapshot: Snapshot) -> float | None:
 @contextmanager
 def live(session: Session) -> Iterator[Callable[[Event], None]]:
     """Shows the session on the terminal while the block runs; at the end its last picture stays there."""
-    with screen(session.draw) as refresh:
+    try:
+        with screen(session.draw) as refresh:
 
-        async def tick() -> None:
-            while True:
-                await asyncio.sleep(1.0)
+            async def tick() -> None:
+                while True:
+                    await asyncio.sleep(1.0)
+                    refresh()
+
+            def show(event: Event) -> None:
+                session.add(event)
                 refresh()
 
-        def show(event: Event) -> None:
-            session.add(event)
-            refresh()
-
-        ticking = asyncio.create_task(tick())
-        try:
-            yield show
-        finally:
-            ticking.cancel()
-    put(session.draw)
+            ticking = asyncio.create_task(tick())
+            try:
+                yield show
+            finally:
+                ticking.cancel()
+    finally:
+        put(session.draw)

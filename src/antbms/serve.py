@@ -195,4 +195,8 @@ async def serve(
                 there = port + number if port else 0
                 address = await stack.enter_async_context(serve_tcp(device, there, timing, tape, fail))
             on_ready(address)
+        while not failed.done():  # what passes unread is worked out now, so that no reading waits for it
+            for device in devices:
+                device.advance(timing.monotonic())
+            await asyncio.wait((failed,), timeout=timing.tick)
         await failed

@@ -34,6 +34,8 @@ class Timing(Struct, frozen=True, kw_only=True):
     """Detection, second round: for weak links and for boards that had to wake up."""
     memory: float = 0.02
     """A simulated battery or a recording in this process answers at once or never."""
+    tick: float = 1.0
+    """How often a served battery lives on while nobody reads it."""
     tries: int = 3
     """How often a read is asked before it has failed. Writes are sent once, always."""
     answer: float | None = None

@@ -23,7 +23,25 @@ The addresses are printed on standard output, one a line. For antbms itself no s
 """
 
 
-@click.command(epilog=EPILOG)
+class Listed(click.Command):
+    """A command whose help ends with what the tables of the simulator offer; nothing else imports them."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from ..sim.faults import FAULTS
+        from ..sim.load import LOADS
+        from ..sim.scenarios import SCENARIOS
+
+        super().format_epilog(ctx, formatter)
+        for title, rows in (
+            ("What is connected, -o load=NAME", LOADS),
+            ("What is wrong, -o scenario=NAME,NAME", {row.name: row.text for row in SCENARIOS.values()}),
+            ("What goes wrong on the way, -o faults=NAME:NUMBER", {name: row.says for name, row in FAULTS.items()}),
+        ):
+            with formatter.section(title):
+                formatter.write_dl(list(rows.items()))
+
+
+@click.command(cls=Listed, epilog=EPILOG)
 @click.argument("protocols", type=click.Choice(PROTOCOLS), nargs=-1, metavar="[PROTOCOL]...")
 @click.option("--pty", is_flag=True, help="Make a pseudo-terminal, which programs open like a serial port.")
 @click.option(
@@ -46,7 +64,7 @@ def command(
     """Offer a simulated battery to other programs, or several, until Ctrl-C.
 
     PROTOCOL is ant (if not given), ant-legacy or jbd. Options of the battery: cells, capacity (Ah), soc (%), seed,
-    and faults, which are listed in docs/simulator.md.
+    speed (1 is real time), load, scenario and faults, all told in docs/simulator.md.
     """
     from ..serve import serve
     from ..sim import make_device

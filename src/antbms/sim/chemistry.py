@@ -64,7 +64,7 @@ _ROWS = (
     Chemistry(
         name="lfp",
         curve=(
-            *((-0.02, 0.0), (0.0, 2.60), (0.01, 2.85), (0.02, 2.98), (0.05, 3.12), (0.10, 3.20), (0.15, 3.220)),
+            *((-0.02, 0.0), (0.0, 2.68), (0.01, 2.92), (0.02, 3.02), (0.05, 3.13), (0.10, 3.20), (0.15, 3.220)),
             *((0.20, 3.245), (0.30, 3.282), (0.40, 3.291), (0.60, 3.297), (0.66, 3.312), (0.71, 3.328)),
             *((0.80, 3.332), (0.90, 3.334), (0.96, 3.338), (0.985, 3.350), (1.0, 3.40), (1.01, 3.52), (1.03, 4.20)),
         ),
@@ -154,7 +154,8 @@ class Curve:
         self.volts = [_between(points, place) for place in places]
         self.slopes = [after - before for before, after in pairwise(self.volts)] + [0.0]
         self.ends = [_between(ends, place) for place in places] + [ends[-1][1]]
-        self.flat = ends[2][0], ends[3][0]
+        middle = [soc for soc, factor in ends if factor == 1.0]
+        self.flat = middle[0], middle[-1]
 
     def voltage(self, soc: float) -> float:
         """V at a state of charge; outside the curve that of its end."""

@@ -167,6 +167,8 @@ class Solar:
         (18.5, 19.3, 0.15),
     )
     """Hours from, to, and the share that this takes: standby, breakfast, cooking, evening, dinner."""
+    HUM = 150.0
+    """s in which what runs changes a little."""
     FRIDGE = (2400.0, 780.0, 0.010)
     """s from start to start, s that it runs, share."""
     KETTLE, KETTLE_TIME, KETTLE_SHARE = 0.035, 240.0, 0.13
@@ -184,6 +186,7 @@ class Solar:
         self._sky = [1 - (0.75 * chance.random() if chance.random() > 0.35 + 0.6 * sky else 0.06 * chance.random())
                      for sky in self._sky]  # fmt: skip
         self._kettle = [chance.random() < self.KETTLE for _ in range(1009)]
+        self._hum = [chance.uniform(0.8, 1.25) for _ in range(991)]
         self._out = False
 
     def current(self, clock: float, pack: Pack, seconds: float) -> float:
@@ -214,6 +217,9 @@ class Solar:
         for begin, end, share in self.HABITS:
             if begin <= hour < end:
                 taken += share
+        slot, within = divmod(clock, self.HUM)
+        now, then = self._hum[int(slot) % 991], self._hum[int(slot + 1) % 991]
+        taken *= now + (then - now) * within / self.HUM
         every, runs, share = self.FRIDGE
         if clock % every < runs:
             taken += share

@@ -168,7 +168,7 @@ def test_a_served_battery_lives_on_unread() -> None:
             serve([device], pty=False, port=0, on_ready=ready.set_result, timing=Timing(tick=0.001))
         )
         await ready
-        while device.rig.clock < 60:
+        while device.rig.clock < 60:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         serving.cancel()
         with suppress(asyncio.CancelledError):

@@ -20,6 +20,10 @@ SETTLED = 60.0
 class Load(Protocol):
     """Anything that draws or feeds current."""
 
+    @property
+    def charger(self) -> Charger | None:
+        """The charger that belongs to it, if any."""
+
     def current(self, clock: float, pack: Pack, seconds: float) -> float:
         """A for the step of `seconds` that begins at `clock`."""
 
@@ -57,6 +61,7 @@ class Constant:
     """A lamp: draws the same current until the pack's voltage is too low for it, and then no more."""
 
     def __init__(self, pack: Pack, current: float) -> None:
+        self.charger: Charger | None = None
         self._current = current
         self._lowest = pack.chemistry.empty * len(pack.charges)
         self._out = False

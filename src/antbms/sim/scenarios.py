@@ -63,8 +63,7 @@ def _weak_cell(rig: Rig) -> None:
 
 
 def _overvoltage(rig: Rig) -> None:
-    charger = getattr(rig.load, "charger", None)
-    if charger is not None:
+    if (charger := rig.load.charger) is not None:
         charger.voltage = (rig.bms.thresholds.cell_overvoltage + 0.1) * len(rig.pack.charges)
         charger.tail = 0.0
 

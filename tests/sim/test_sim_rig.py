@@ -12,6 +12,7 @@ from sim_fakes import check_bounds, rig_of, state_of
 
 from antbms.errors import UsageError
 from antbms.protocol import dialect
+from antbms.protocol.ant.changes import switch_request
 from antbms.serve import serve
 from antbms.sim import PERSONALITIES, make_device
 from antbms.sim.chemistry import CHEMISTRIES
@@ -52,6 +53,21 @@ def test_a_polled_device_answers_as_one_that_was_left_alone(speed: str) -> None:
         one.receive(request, time)
     assert one.receive(request, 1030.0) == other.receive(request, 1030.0)
     assert one.snapshot().uptime == 4_000_001 + (30 if speed == "1" else 30 * int(speed) + 9)
+
+
+def test_a_command_takes_effect_in_its_time_whoever_looks() -> None:
+    """An ant board acts on a command seconds later: then, and not when it is read next."""
+    off = switch_request("charge", False, {}).raw
+    states = []
+    for polls in ((), tuple(range(2, 30))):
+        device = make_device("ant", {"load": "charge", "soc": "50"})
+        device.receive(off, 0.0)
+        for clock in polls:
+            device.advance(float(clock))
+        device.advance(30.0)
+        assert not device.rig.bms.is_on("charge")
+        states.append(state_of(device.rig))
+    assert states[0] == states[1]
 
 
 def test_the_seed_alone_decides() -> None:

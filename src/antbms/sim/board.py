@@ -33,6 +33,10 @@ class Board(ABC):
         self._quiet_until = float("-inf")
         self._coming: list[tuple[float, Callable[[], None]]] = []
 
+    def due(self, clock: float) -> list[float]:
+        """The times until `clock` at which something is to happen."""
+        return sorted({at for at, _ in self._coming if at <= clock})
+
     def settle(self, clock: float) -> None:
         """Let happen what was due until `clock`."""
         self.clock = clock

@@ -54,9 +54,10 @@ class Device:
 
     def advance(self, clock: float) -> None:
         """Let time go on until `clock`."""
-        self._zero = clock if self._zero is None else self._zero
-        self.rig.advance(self._began + (clock - self._zero) * self.speed)
-        self.board.settle(clock)
+        zero = self._zero = clock if self._zero is None else self._zero
+        for moment in (*self.board.due(clock), clock):  # what a command brings about later happens in its time
+            self.rig.advance(self._began + (moment - zero) * self.speed)
+            self.board.settle(moment)
 
     def snapshot(self) -> Snapshot:
         """What the BMS would say now, before it is rounded to the wire's grid."""

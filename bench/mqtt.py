@@ -1,7 +1,7 @@
 """What MQTT and Prometheus cost, against a real mosquitto: `python bench/mqtt.py` (Linux; needs mosquitto).
 
-- one battery at 1 Hz with store, MQTT (with Home Assistant) and Prometheus, scraped every 5 s: memory and CPU of the
-  process. `--seconds` says how long; the first 5 s, in which everything is imported, are not counted for the CPU;
+- `antbms monitor` with one battery at 1 Hz, store, MQTT with Home Assistant, and Prometheus, scraped every 5 s: memory
+  and CPU of the process. `--seconds` says how long; the first 5 s, in which all is imported, do not count for the CPU;
 - 200 batteries at 1 Hz: how long after a reading it is with a subscriber, and whether any waits on the disk;
 - 10,000 readings that wait on the disk after an outage: how fast they are delivered.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import shutil
 import socket
@@ -33,7 +34,7 @@ from msgspec.structs import replace
 
 import antbms
 from antbms.model import DeviceInfo, Snapshot
-from antbms.sinks import mqtt, prometheus, store
+from antbms.sinks import mqtt
 from antbms.timing import Timing
 
 FLEET = 200
@@ -74,40 +75,59 @@ def broker(folder: Path) -> Iterator[int]:
             process.terminate()
 
 
-def resident() -> float:
-    """Memory of this process now, in MB."""
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+def resident(pid: int) -> float:
+    """Memory of a process now, in MB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / MB
+
+
+def processor(pid: int) -> float:
+    """s of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def mqtt_config(port: int, folder: str) -> mqtt.Config:
     return mqtt.Config(host="127.0.0.1", port=port, file=f"{folder}/spool.sqlite")
 
 
-async def one(port: int, folder: str, seconds: int) -> dict[str, float]:
-    """One simulated battery, all sinks."""
-    sources = {"garage": Source("garage", DeviceInfo(protocol="ant", address="AA:BB:CC:DD:EE:FF"))}
-    timing = Timing()
-    metrics = prometheus.make(prometheus.Config(port=0), sources, timing)
-    sinks = [
-        store.make(store.Config(file=f"{folder}/store.sqlite"), sources, timing),
-        mqtt.make(mqtt_config(port, folder), sources, timing),
-        metrics,
-    ]
-    began, used = time.perf_counter(), time.process_time()
-    async with antbms.open("sim:", name="garage") as battery:
-        for number in range(WARM_UP + seconds):
-            if number == WARM_UP:
-                began, used = time.perf_counter(), time.process_time()
-            snapshot = replace(await battery.read(), time=datetime.now(UTC))
-            await asyncio.gather(*(sink.take([snapshot]) for sink in sinks))
-            if number % 5 == 4:
-                url = f"http://127.0.0.1:{metrics.port}/metrics"
-                await asyncio.to_thread(lambda url=url: urllib.request.urlopen(url).read())
-            await asyncio.sleep(1)
-    cpu = (time.process_time() - used) / (time.perf_counter() - began)
-    memory = resident()
-    await asyncio.gather(*(sink.close() for sink in sinks))
+def one(port: int, folder: Path, seconds: int) -> dict[str, float]:
+    """`antbms monitor` with a simulated battery and all sinks, measured from outside."""
+    folder.mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        metrics = probe.getsockname()[1]
+    config = folder / "antbms.toml"
+    config.write_text(
+        f"""
+[monitor]
+every = 1.0
+state = "{folder}/state.json"
+[batteries.garage]
+address = "sim:"
+[store]
+file = "{folder}/store.sqlite"
+[mqtt]
+host = "127.0.0.1"
+port = {port}
+file = "{folder}/spool.sqlite"
+[prometheus]
+port = {metrics}
+""",
+        "utf-8",
+    )
+    command = [sys.executable, "-m", "antbms", "monitor", "-c", config]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        time.sleep(WARM_UP)
+        began, used = time.perf_counter(), processor(process.pid)
+        for _ in range(seconds // 5):
+            time.sleep(5)
+            with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics") as answer:
+                if b'antbms_up{battery="garage"} 1' not in answer.read():
+                    raise SystemExit("the battery is not read")
+        cpu = (processor(process.pid) - used) / (time.perf_counter() - began)
+        memory = resident(process.pid)
+        process.terminate()
     return {"cpu": 100 * cpu, "memory": memory}
 
 
@@ -187,7 +207,7 @@ print(json.dumps(found))
     return process
 
 
-PARTS = {"one": one, "fleet": fleet, "outage": outage}
+PARTS = {"fleet": fleet, "outage": outage}
 
 
 def run(part: str, port: int, folder: Path, seconds: int) -> dict[str, Any]:
@@ -209,11 +229,12 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.part:
+        logging.disable(logging.WARNING)
         print(json.dumps(asyncio.run(PARTS[given.part](given.port, given.folder, given.seconds))))
         return
     with tempfile.TemporaryDirectory() as name, broker(Path(name)) as port:
         folder = Path(name)
-        got = run("one", port, folder, given.seconds)
+        got = one(port, folder / "one", given.seconds)
         print(
             f"1 battery at 1 Hz, store + MQTT + Prometheus: {got['memory']:.1f} MB resident (60), "
             f"{got['cpu']:.2f} % of a core (2): {verdict(got['memory'] <= 60 and got['cpu'] <= 2)}"

@@ -1,27 +1,14 @@
-"""The MQTT sink against a real mosquitto: state, availability, and brokers that are away, frozen or unwilling."""
+"""The MQTT sink against a real mosquitto: state, availability, history."""
 
 import asyncio
 import json
-import logging
-import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from mosquitto import Broker, Observer, broker, free_port, observer, retained
-from msgspec.structs import replace
-from sink_data import full, info, offline, sources
-
-from antbms.errors import SinkError, UsageError
-from antbms.model import Snapshot
-from antbms.sinks.mqtt import Config, Mqtt, make
-from antbms.timing import Timing
-
-QUICK = Timing(broker=8.0, broker_least=0.02, broker_most=0.1)
-"""For brokers that answer, however loaded the machine is."""
-IMPATIENT = replace(QUICK, broker=1.0)
-"""For brokers that do not."""
+from mosquitto import Broker, Observer, broker, observer, retained
+from mqtt_stage import play, sink, until
+from sink_data import full, offline
 
 
 @pytest.fixture
@@ -34,34 +21,6 @@ def running(tmp_path: Path) -> Iterator[Broker]:
 def seen(running: Broker) -> Iterator[Observer]:
     with observer(running.port) as made:
         yield made
-
-
-def sink(port: int, tmp_path: Path, *names: str, timing: Timing = QUICK, **options: Any) -> Mqtt:
-    settings = {"host": "127.0.0.1", "port": port, "file": str(tmp_path / "spool.sqlite"), "home_assistant": False}
-    return make(Config(**{**settings, **options}), sources(*(names or ("garage",)), info=info()), timing)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
-
-
-def play(made: Mqtt, story: Callable[[], Awaitable[None]]) -> None:
-    """Run a story, and close the sink; no task and no thread of ours may be left."""
-
-    async def main() -> None:
-        try:
-            await story()
-        finally:
-            await made.close()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(main())
-    for thread in threading.enumerate():
-        if "antbms" in thread.name:
-            thread.join(5)
-            assert not thread.is_alive()
 
 
 def test_state_is_the_contract_and_availability_follows(running: Broker, seen: Observer, tmp_path: Path) -> None:
@@ -164,255 +123,6 @@ def test_both_versions_of_mqtt(running: Broker, seen: Observer, tmp_path: Path, 
     play(made, story)
 
 
-def outage(made: Mqtt, seen: Observer, begin: Callable[[], None], end: Callable[[], None]) -> None:
-    """Three readings before, while and after the broker is away; all arrive in order."""
-
-    async def story() -> None:
-        await made.take([full(number) for number in range(3)])
-        await until(lambda: len(seen.on("antbms/garage/history")) == 3 and not made.waiting)
-        begin()
-        await made.take([full(number) for number in range(3, 6)])
-        await until(lambda: made.problem is not None)
-        assert made.waiting == 3
-        end()
-        await until(lambda: made.problem is None and not made.waiting)
-        await made.take([full(number) for number in range(6, 9)])
-        await until(lambda: seen.last("antbms/garage/availability") == "online")
-
-    play(made, story)
-    times = [json.loads(payload)["time"] for payload in seen.on("antbms/garage/history")]
-    assert list(dict.fromkeys(times)) == [json.loads(full(number).to_json())["time"] for number in range(9)]
-    assert len(times) <= 9 + 3  # those in flight may come twice
-
-
-def test_a_broker_that_is_stopped_and_comes_back(
-    running: Broker, seen: Observer, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    outage(sink(running.port, tmp_path), seen, running.stop, lambda: running.start() and None)
-    assert f"mqtt: 127.0.0.1:{running.port}: connection lost" in caplog.text
-
-
-def test_a_broker_that_is_frozen(
-    running: Broker, seen: Observer, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    outage(sink(running.port, tmp_path, timing=IMPATIENT), seen, running.freeze, running.thaw)
-    assert "no answer in 1 s" in caplog.text
-
-
-def test_a_restart_of_the_broker_is_said_once_and_again_when_it_is_back(
-    running: Broker, seen: Observer, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "antbms")
-    made = sink(running.port, tmp_path)
-
-    async def story() -> None:
-        await made.take([full()])
-        await until(lambda: made.problem is None)
-        running.stop()
-        running.start()
-        await until(lambda: made.problem is not None)
-        await until(lambda: made.problem is None)
-
-    play(made, story)
-    assert caplog.text.count(": connected") == 2
-
-
-def away(tmp_path: Path, expected: str, port: int, take: int = 2, **options: Any) -> SinkError | None:
-    """A sink that cannot connect says `expected`, and keeps its readings."""
-    made = sink(port, tmp_path, **options)
-
-    async def story() -> None:
-        await made.take([full(number) for number in range(take)])
-        await until(lambda: made.problem != "not connected yet")
-        assert made.problem is not None
-        assert expected in made.problem
-        assert "Next:" in made.problem
-        assert made.waiting == take
-
-    play(made, story)
-    return None
-
-
-def test_no_broker(tmp_path: Path) -> None:
-    away(tmp_path, "cannot connect", free_port())
-
-
-def test_a_name_that_does_not_exist(tmp_path: Path) -> None:
-    away(tmp_path, "cannot connect", 1883, host="no-such-host.invalid")
-
-
-def test_a_wrong_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    monkeypatch.setenv("MQTT_PASSWORD", "a-wrong-secret")
-    with broker(tmp_path / "mosquitto", users={"bms": "right"}) as running:
-        for version in ("5", "3.1.1"):
-            away(tmp_path, "ot authorized", running.port, user="bms", password_env="MQTT_PASSWORD", version=version)
-    assert "check `user`" in caplog.text
-    assert "a-wrong-secret" not in caplog.text
-
-
-def test_the_right_password_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("right\n")
-    with (
-        broker(tmp_path / "mosquitto", users={"bms": "right"}) as running,
-        observer(running.port, user="bms", password="right") as seen,
-    ):
-        made = sink(running.port, tmp_path, user="bms", password_file=str(tmp_path / "secret"))
-
-        async def story() -> None:
-            await made.take([full()])
-            await until(lambda: seen.on("antbms/garage/history"))
-
-        play(made, story)
-
-
-@pytest.mark.parametrize("version", ["5", "3.1.1"])
-@pytest.mark.parametrize(
-    ("acl", "version_5", "version_3"),
-    [
-        ("topic read antbms/#", "does not take what is published", "does not come back"),
-        ("topic write antbms/#", None, "does not come back"),
-        ("topic readwrite other/#", "does not take what is published", "does not come back"),
-    ],
-)
-def test_an_acl_that_denies(
-    tmp_path: Path, acl: str, version: str, version_5: str | None, version_3: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    expected = version_5 if version == "5" else version_3
-    users, rules = {"bms": "right", "all": "right"}, f"user bms\n{acl}\n\nuser all\ntopic readwrite #\n"
-    (tmp_path / "secret").write_text("right")
-    with (
-        broker(tmp_path / "mosquitto", users=users, acl=rules) as running,
-        observer(running.port, user="all", password="right") as seen,
-    ):
-        access = {"user": "bms", "password_file": str(tmp_path / "secret"), "version": version, "timing": IMPATIENT}
-        if expected is not None:
-            away(tmp_path, expected, running.port, **access)
-            assert "ACL allow user bms" in caplog.text
-            return
-        made = sink(running.port, tmp_path, **access)
-
-        async def story() -> None:
-            await made.take([full()])
-            await until(lambda: seen.on("antbms/garage/history"))
-            assert "does not come back" in caplog.text
-
-        play(made, story)
-
-
-def test_an_acl_that_denies_only_the_history_keeps_readings_and_shows_the_state(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    rules = "user bms\ntopic readwrite antbms/#\ntopic deny antbms/garage/history\n\nuser all\ntopic readwrite #\n"
-    (tmp_path / "secret").write_text("right")
-    with (
-        broker(tmp_path / "mosquitto", users={"bms": "right", "all": "right"}, acl=rules) as running,
-        observer(running.port, user="all", password="right") as seen,
-    ):
-        made = sink(running.port, tmp_path, user="bms", password_file=str(tmp_path / "secret"))
-
-        async def story() -> None:
-            for number in range(3):
-                await made.take([full(number)])
-            await until(lambda: seen.last("antbms/garage/state") == full(2).to_json())
-            await until(lambda: "does not take antbms/garage/history" in caplog.text)
-            assert made.waiting == 3
-
-        play(made, story)
-    assert caplog.text.count("does not take antbms/garage/history") == 1
-
-
-# paho leaves the socket of a refused certificate to the garbage collector.
-leaves_a_socket = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
-
-
-@leaves_a_socket
-def test_tls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with broker(tmp_path / "mosquitto", tls="localhost") as running:
-        authority = str(tmp_path / "mosquitto" / "ca.crt")
-        made = sink(running.port, tmp_path, host="localhost", tls=True, ca=authority)
-
-        async def story() -> None:
-            await made.take([full()])
-            await until(lambda: made.problem is None and not made.waiting)
-
-        play(made, story)
-        caplog.clear()
-        away(tmp_path, "certificate verify failed", running.port, take=1, host="localhost", tls=True)
-        assert "`ca` must name the certificate" in caplog.text
-
-
-@leaves_a_socket
-def test_tls_with_a_certificate_for_another_name(tmp_path: Path) -> None:
-    with broker(tmp_path / "mosquitto", tls="other.example") as running:
-        authority = str(tmp_path / "mosquitto" / "ca.crt")
-        away(tmp_path, "certificate", running.port, host="localhost", tls=True, ca=authority)
-
-
-def test_tls_with_a_file_that_is_none(tmp_path: Path) -> None:
-    (tmp_path / "junk.pem").write_text("junk")
-    for name in ("junk.pem", "missing.pem"):
-        away(tmp_path, "cannot use the certificates", free_port(), tls=True, ca=str(tmp_path / name))
-
-
-def test_closing_beside_a_frozen_broker_takes_less_than_three_seconds(running: Broker, tmp_path: Path) -> None:
-    made = sink(running.port, tmp_path, timing=Timing(broker=60.0))
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        await made.take([full()])
-        await until(lambda: made.problem is None and not made.waiting)
-        running.freeze()
-        taking = asyncio.create_task(made.take([full(1), full(2)]))
-        await asyncio.sleep(0.05)
-        taking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await taking
-        assert made.waiting == 2  # what had not arrived is kept
-        begin = loop.time()
-        await made.close()
-        assert loop.time() - begin < 3
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        ({"password_env": "NO_SUCH_VARIABLE"}, "NO_SUCH_VARIABLE"),
-        ({"password_env": "A", "password_file": "b"}, "both given"),
-        ({"ca": "ca.crt"}, "`tls` is not true"),
-        ({"tls": True, "certificate": "c.crt"}, "need each other"),
-        ({"base": "a/#"}, "first part of a topic"),
-        ({"base": "a/"}, "first part of a topic"),
-        ({"base": ""}, "first part of a topic"),
-        ({"discovery_prefix": "+"}, "first part of a topic"),
-    ],
-)
-def test_a_configuration_that_means_nothing(options: dict[str, Any], text: str) -> None:
-    with pytest.raises(UsageError, match=r"^\[mqtt\]: ") as caught:
-        make(Config(**options), sources(), QUICK)
-    assert text in caught.value.text()
-
-
-@pytest.mark.parametrize("names", [("a/b", "a b"), ("bridge",), ("garage", "gar+age", "gar#age")])
-def test_batteries_whose_topics_would_be_the_same(names: tuple[str, ...]) -> None:
-    with pytest.raises(UsageError, match="the same topics as"):
-        make(Config(), sources(*names), QUICK)
-
-
-def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    made = sink(free_port(), tmp_path, file=str(tmp_path / "file" / "spool.sqlite"))
-
-    async def story() -> None:
-        for _ in range(2):
-            with pytest.raises(SinkError, match="readings cannot be kept in"):
-                await made.take([full()])
-
-    play(made, story)
-
-
 def test_snapshot_and_offline_of_one_batch_leave_the_newest(running: Broker, seen: Observer, tmp_path: Path) -> None:
     made = sink(running.port, tmp_path)
 
@@ -424,4 +134,3 @@ def test_snapshot_and_offline_of_one_batch_leave_the_newest(running: Broker, see
         await until(lambda: len(seen.on("antbms/garage/history")) == 2)
 
     play(made, story)
-    assert isinstance(full(), Snapshot)

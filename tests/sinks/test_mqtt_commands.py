@@ -339,7 +339,7 @@ def test_closing_ends_what_runs_and_what_waits() -> None:
         await asyncio.sleep(0)
         await made.close()
         assert len(battery.asked) == 1
-        assert {one["outcome"] for one in told} == {"failed"}
+        assert sorted(one["outcome"] for one in told) == ["dropped", "failed"]
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())

@@ -108,24 +108,33 @@ class Commands:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Commands that wait are dropped; one that runs is cancelled."""
+        """Commands that wait are dropped; one that runs is cancelled, and has half a second to end."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=0.5)
 
     async def _run(self, command: Command, control: Control) -> None:
+        is_given = False
         try:
             async with self._locks[command.battery]:
                 if reason := self._too_old(command):
                     self._drop(command, reason)
                     return
+                is_given = True
                 outcome = await control(command.kind, command.name, command.value)
         except AntbmsError as error:
             ending = next((word for kind, word in ENDINGS if isinstance(error, kind)), "failed")
             log.warning("%s: %s: %s: %s", command.battery, _words(command), ending, error.text())
             self._tell(command, ending, error.reason)
         except asyncio.CancelledError:
-            self._tell(command, "failed", "antbms was closed: whether it was done is not known")
+            if is_given:
+                log.warning(
+                    "%s: %s: antbms is closed; whether it was done is not known", command.battery, _words(command)
+                )
+                self._tell(command, "failed", "antbms was closed: whether it was done is not known")
+            else:
+                self._drop(command, "antbms is closed")
             raise
         except Exception:
             log.exception("%s: %s", command.battery, _words(command))

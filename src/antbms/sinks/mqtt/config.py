@@ -63,6 +63,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def check(config: Config) -> None:
     """Raise `UsageError` for what cannot mean anything, or is not there."""
+    try:
+        is_name = bool(config.host.encode("idna"))
+    except UnicodeError:
+        is_name = False
+    if not is_name:
+        raise UsageError(f"[mqtt]: host = {config.host!r} cannot be the name of a computer")
     if config.password_env and config.password_file:
         raise UsageError("[mqtt]: `password_env` and `password_file` are both given", "Next: keep one of them.")
     if config.password_env and config.password_env not in os.environ:

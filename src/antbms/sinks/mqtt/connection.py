@@ -102,6 +102,7 @@ class Connection:
         if problem:
             self.abort(problem)
             raise trouble(config, f"cannot connect: {problem}")
+        self._seen = self._timing.now()
         self._watch()
 
     def publish(self, topic: str, payload: str | bytes, *, retain: bool = False) -> asyncio.Future[str]:

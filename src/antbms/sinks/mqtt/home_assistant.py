@@ -218,7 +218,8 @@ def _always(device: Device) -> dict[str, Component]:
             "platform": "sensor",
             "name": label,
             "state_topic": device.topics.of(device.battery, "link"),
-            "value_template": f"{{{{ value_json.get('{key}') }}}}",
+            # A state has 255 characters at most.
+            "value_template": f"{{{{ value_json.get('{key}') | string | truncate(250, true) }}}}",
             **({"state_class": state_class} if state_class else {}),
             "entity_category": "diagnostic",
             # These say why a battery cannot be read, so they stay when it cannot.

@@ -126,6 +126,9 @@ class Mqtt:
                 self._say(f"{self._config.broker}: {await self._serve(connection)}")
             except SinkError as error:
                 self._say(error.text())
+            except Exception:  # a mistake of ours: readings go on to the disk, and it is tried again
+                log.exception("%s: unexpected", self._config.broker)
+                self._said = "an error in antbms itself; its log holds more"
             finally:
                 self._connection = None
                 connection.abort("given up")

@@ -109,7 +109,7 @@ def give(seen: Observer, payload: str = "OFF", topic: str = CHARGE, **options: A
 def test_a_switch_is_given_and_its_confirmed_state_told(
     running: Broker, seen: Observer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "antbms")
+    caplog.set_level(logging.DEBUG, "antbms")
     battery = FakeBattery()
 
     async def story(made: Mqtt) -> None:
@@ -154,7 +154,7 @@ def test_every_ending_is_told_and_logged(
     outcome: str,
     text: str,
 ) -> None:
-    caplog.set_level(logging.INFO, "antbms")
+    caplog.set_level(logging.DEBUG, "antbms")
     battery = FakeBattery(answer)
 
     async def story(made: Mqtt) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,8 +101,13 @@ def outcomes(seen: Observer) -> list[str]:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_off_and_on_again_with_confirmed_state(
-    protocol: str, seen: Observer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    protocol: str,
+    seen: Observer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO, "antbms")
     board = Board(protocol, effect=0.2)
     play(
         board, seen, tmp_path, monkeypatch,
@@ -115,6 +121,8 @@ def test_off_and_on_again_with_confirmed_state(
     )  # fmt: skip
     assert len(board.writes) == 2
     assert board.switches == {"charge": True, "discharge": True}
+    assert caplog.text.count("mqtt asks for switch charge") == 2
+    assert caplog.text.count("garage: changed (switch charge") == 2
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

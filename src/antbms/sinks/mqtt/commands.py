@@ -60,7 +60,7 @@ def offered(protocol: str) -> tuple[frozenset[str], dict[str, str]]:
 
 
 class Commands:
-    """Takes messages, and runs one command of a battery at a time."""
+    """Takes messages, and runs one command of a battery at a time. What comes of it, the monitor has in its log."""
 
     def __init__(self, topics: Topics, sources: Sources, timing: Timing, answer: Callable[[str, str], None]) -> None:
         self._topics = topics
@@ -125,7 +125,7 @@ class Commands:
                 outcome = await control(command.kind, command.name, command.value)
         except AntbmsError as error:
             ending = next((word for kind, word in ENDINGS if isinstance(error, kind)), "failed")
-            log.warning("%s: %s: %s: %s", command.battery, _words(command), ending, error.text())
+            log.debug("%s: %s: %s: %s", command.battery, _words(command), ending, error.text())
             self._tell(command, ending, error.reason)
         except asyncio.CancelledError:
             if is_given:
@@ -140,7 +140,7 @@ class Commands:
             log.exception("%s: %s", command.battery, _words(command))
             self._tell(command, "failed", "an error in antbms itself; its log holds more")
         else:
-            log.info("%s: %s: %s", command.battery, _words(command), outcome.text)
+            log.debug("%s: %s: %s", command.battery, _words(command), outcome.text)
             self._tell(command, "confirmed" if outcome.confirmed else "acknowledged", outcome.text, outcome)
         finally:
             self._waiting[command.battery] -= 1

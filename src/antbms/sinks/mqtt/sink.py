@@ -272,7 +272,7 @@ class Mqtt:
         if self._closing or problem == self._said:
             return
         if problem is None:
-            waiting = f"; {self._spool.waiting} readings wait" if self._spool.waiting else ""
+            waiting = f"; readings that wait: {self._spool.waiting}" if self._spool.waiting else ""
             log.info("%s: connected%s", self._config.broker, waiting)
         else:
             log.warning("%s", problem)

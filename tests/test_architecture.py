@@ -28,6 +28,8 @@ FLOORS = {
     "battery": 5,
     "link": 5,
     "asking": 5,
+    "backup": 5,
+    "registers": 5,
     "silence": 5,
     "settings": 5,
     "changes": 5,
@@ -47,10 +49,8 @@ FLOORS = {
     "cli": 9,
     "sync": 9,
 }
-ONE_ROOM = dict.fromkeys(("asking", "link", "silence", "settings", "changes", "journal"), "battery") | {
-    "history": "sinks",
-    "ledger": "derive",
-}
+BATTERY = ("asking", "backup", "changes", "journal", "link", "registers", "settings", "silence")
+ONE_ROOM = dict.fromkeys(BATTERY, "battery") | {"history": "sinks", "ledger": "derive"}
 """Modules that live in the room of another."""
 
 PURE = {

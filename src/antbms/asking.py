@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from .errors import NoAnswer, Refused
+from .errors import NoAnswer, PasswordNeeded, Refused
 from .link import Link, Reply
 from .model import Snapshot
 from .protocol import Dialect
@@ -17,6 +17,9 @@ from .timing import Timing
 
 FRESH = 1.0
 """s for which the answer that detection got counts as the answer to the first request."""
+
+
+PASSWORD_HINTS = ("Next: give the password, in an environment variable: -o password_env=NAME",)
 
 
 class Answer(Struct, frozen=True):
@@ -57,6 +60,14 @@ class Asker:
         """The latest answer to the first status request; asked for if there is none yet."""
         return (self._status or await self.ask(self.spoken.STATUS[0])).packet
 
+    def refused(self, packet: Packet, what: str, level: int | None = None) -> Refused:
+        """The error for an answer that says no."""
+        line = f"{self.name}: the battery refused {what}: {self.spoken.failure(packet)}"
+        if not self.spoken.wants_password(packet):
+            return Refused(line)
+        rights = f" (permission level {level})" if level is not None else ""
+        return PasswordNeeded(line + rights, *PASSWORD_HINTS)
+
     async def write(self, request: Request) -> Packet:
         """Send a request that changes something, once, and wait for its acknowledgement, which may be a refusal.
 
@@ -73,12 +84,18 @@ class Asker:
             return self._status
         return await self.ask(alternatives)
 
-    async def ask(self, alternatives: tuple[Request, ...]) -> Answer:
-        """A read request: asked again until it is answered, `Timing.tries` times at most."""
+    async def ask(
+        self, alternatives: tuple[Request, ...], *, tries: int | None = None, patience: float | None = None
+    ) -> Answer:
+        """A read request: asked again until it is answered, `tries` times at most, by default `Timing.tries`.
+
+        patience: s for each. Raises `NoAnswer`, `LinkLost`, `Refused`, `PasswordNeeded`.
+        """
         start = self.timing.monotonic()
-        patience = self.timing.answer or self.spoken.PATIENCE
+        tries = tries or self.timing.tries
+        patience = self.timing.answer or patience or self.spoken.PATIENCE
         instead: Heard | None = None
-        for _ in range(self.timing.tries):
+        for _ in range(tries):
             try:
                 answer = await self._try(alternatives, patience)
             except NoAnswer:
@@ -86,13 +103,13 @@ class Asker:
                 self._take_turns(alternatives)
                 continue
             packet = answer.packet
-            if reason := self.spoken.failure(packet):
-                raise Refused(f"{self.name}: the battery refused to tell its {alternatives[0].name}: {reason}")
+            if self.spoken.failure(packet):
+                raise self.refused(packet, f"to tell its {alternatives[0].name}")
             if packet.whole:
                 return answer
             instead = unknown(f"a valid frame that is too short for {packet.message}")
-        tries = f"no valid answer in {self.timing.tries} tries ({self.timing.monotonic() - start:.1f} s)"
-        raise self.link.no_answer(tries, alternatives[0].name, instead)
+        how_often = f"no valid answer in {tries} tries ({self.timing.monotonic() - start:.1f} s)"
+        raise self.link.no_answer(how_often, alternatives[0].name, instead)
 
     async def _try(self, alternatives: tuple[Request, ...], patience: float) -> Answer:
         if self._answered in alternatives:

@@ -12,10 +12,12 @@ from msgspec.structs import replace
 from . import changes
 from .asking import Asker
 from .errors import NoAnswer, Refused, UsageError, shown
+from .journal import Journal
 from .link import Link, LinkStats, Reply, detect
 from .model import DeviceInfo, Outcome, Snapshot
 from .protocol import Dialect, dialect
 from .protocol.settings import Command, Switch
+from .settings import Settings
 from .timing import DEFAULT, Timing
 from .transport import Medium, open_pipe, parse_address
 
@@ -29,8 +31,21 @@ class Battery:
     Its methods may be called from several tasks: they wait for each other, one request is in flight at a time.
     """
 
-    def __init__(self, link: Link, spoken: Dialect, timing: Timing, found: Reply | None = None) -> None:
+    settings: Settings
+    """What the battery has stored."""
+
+    def __init__(
+        self,
+        link: Link,
+        spoken: Dialect,
+        timing: Timing,
+        found: Reply | None = None,
+        on_note: Callable[[str], None] | None = None,
+    ) -> None:
         self._asker = Asker(link, spoken, timing, found)
+        where = link.where.text if link.where else link.name
+        journal = Journal(link.pipe.address or where, spoken.NAME)
+        self.settings = Settings(self._asker, journal, self._info, on_note)
 
     @property
     def name(self) -> str:
@@ -68,10 +83,14 @@ class Battery:
     async def info(self) -> DeviceInfo:
         """Ask who the device is; what it does not tell is None. Raises as `read` does, if it tells nothing at all."""
         async with self._asker.lock:
-            packets = [await self._asker.status()]
-            for request in self._asker.spoken.INFO:
-                with suppress(NoAnswer, Refused):
-                    packets.append((await self._asker.ask((request,))).packet)
+            return await self._info()
+
+    async def _info(self) -> DeviceInfo:
+        """For whoever holds the lock."""
+        packets = [await self._asker.status()]
+        for request in self._asker.spoken.INFO:
+            with suppress(NoAnswer, Refused):
+                packets.append((await self._asker.ask((request,))).packet)
         info = self._asker.spoken.to_info(packets)
         return replace(info, address=info.address or self._asker.link.pipe.address)
 
@@ -157,10 +176,11 @@ async def open_battery(
             spoken = dialect(found.frame.protocol)
             if on_note and pipe.medium is not Medium.MEMORY:
                 on_note(f"{where.text} speaks {spoken.NAME}; --protocol {spoken.NAME} makes the next read quicker")
-        battery = Battery(link, spoken, timing, found)
+        battery = Battery(link, spoken, timing, found, on_note)
         # A jbd module that lets requests through is unlocked, or was unlocked by detection.
         if secret is not None and not (found and spoken.NAME == "jbd" and pipe.medium is Medium.BLUETOOTH):
             await battery.login(secret)
+        await battery.settings.mend()
         yield battery
     finally:
         await pipe.close()

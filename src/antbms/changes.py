@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from .asking import Asker
-from .errors import LinkLost, NoAnswer, PasswordNeeded, Refused, Unconfirmed, UsageError
+from .errors import LinkLost, NoAnswer, Refused, Unconfirmed, UsageError
 from .model import Outcome, Snapshot
 from .protocol.packet import Packet, Request
 from .protocol.settings import Command, Shows, Switch
@@ -63,19 +63,6 @@ async def command(asker: Asker, name: str, *, dangerous: bool) -> Outcome:
     )  # fmt: skip
 
 
-def refused(asker: Asker, packet: Packet, change: str, level: int | None) -> Refused:
-    """The error for an acknowledgement that says no."""
-    reason = asker.spoken.failure(packet)
-    line = f"{asker.name}: the battery refused {change}: {reason}"
-    if not asker.spoken.wants_password(packet):
-        return Refused(line)
-    rights = f" (permission level {level})" if level is not None else ""
-    return PasswordNeeded(line + rights, *PASSWORD_HINTS)
-
-
-PASSWORD_HINTS = ("Next: give the password, in an environment variable: -o password_env=NAME",)
-
-
 async def _send(asker: Asker, request: Request, change: str, shown: Snapshot) -> Packet | None:
     """Send once. The acknowledgement; None if it did not come in time. Raises `Refused`, `Unconfirmed`."""
     try:
@@ -85,7 +72,7 @@ async def _send(asker: Asker, request: Request, change: str, shown: Snapshot) ->
     except LinkLost as error:
         raise _gone(asker, change, error) from error
     if asker.spoken.failure(packet):
-        raise refused(asker, packet, change, shown.level)
+        raise asker.refused(packet, change, shown.level)
     return packet
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -21,8 +21,12 @@ from typing import Any, TypeVar
 
 from . import battery as asynchronous
 from . import discovery
+from .backup import Backup
 from .link import LinkStats
 from .model import DeviceInfo, Outcome, Snapshot
+from .model.events import Value
+from .protocol.settings import Setting
+from .settings import Settings as StoredSettings
 from .timing import DEFAULT, Timing
 
 T = TypeVar("T")
@@ -75,6 +79,38 @@ class Battery:
     def command(self, name: str, dangerous: bool = False) -> Outcome:
         """Tell the battery to do something."""
         return _wait(self._battery.command(name, dangerous))
+
+    @property
+    def settings(self) -> Settings:
+        """What the battery has stored."""
+        return Settings(self._battery.settings)
+
+
+class Settings:
+    """The settings of one battery; see `antbms.settings.Settings`, whose methods these are."""
+
+    def __init__(self, settings: StoredSettings) -> None:
+        self._settings = settings
+
+    def rows(self) -> Mapping[str, Setting]:
+        """The settings that this battery may have, by name."""
+        return _wait(self._settings.rows())
+
+    def read(self, names: Iterable[str] | None = None, *, complete: bool = False) -> dict[str, Value]:
+        """Name → value in its unit: these, or all."""
+        return _wait(self._settings.read(names, complete=complete))
+
+    def backup(self) -> tuple[Backup, Mapping[str, Setting]]:
+        """All settings and who the battery is, and the rows for the file."""
+        return _wait(self._settings.backup())
+
+    def check(self, values: Mapping[str, Value], *, dangerous: bool = False) -> list[Outcome]:
+        """What `write` would do, without doing it."""
+        return _wait(self._settings.check(values, dangerous=dangerous))
+
+    def write(self, values: Mapping[str, Value], *, dangerous: bool = False) -> list[Outcome]:
+        """Set these values, one by one, each read back; saved, and read back again."""
+        return _wait(self._settings.write(values, dangerous=dangerous))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ COMMANDS = {
     "counters": "Show how often each protection of a battery has acted.",
     "switch": "Turn a switch of a battery on or off, and see that it is done.",
     "command": "Tell a battery to do something, or show what it can be told.",
+    "settings": "Show, set, save and restore what a battery has stored.",
     "scan": "Find batteries: serial ports, known and nearby Bluetooth devices.",
     "services": "List the services and characteristics of a Bluetooth LE device.",
     "doctor": "Say what works and what does not, and how to help it.",

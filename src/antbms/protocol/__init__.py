@@ -45,6 +45,8 @@ class Dialect(Protocol):
     """By name. What may never be sent is not among them."""
     WRITE_PATIENCE: float
     """s that an acknowledgement may take."""
+    REGISTER_PATIENCE: float
+    """s that a register may take; some boards answer those that they do not have with silence."""
     SAVE: Request | None
     """Keeps written settings, or puts them into effect; None where leaving the factory mode does it."""
     FACTORY: Factory | None

@@ -306,6 +306,12 @@ def table(*rows: Setting) -> Mapping[str, Setting]:
     return by_name
 
 
+def by_group(rows: Mapping[str, Setting]) -> list[Setting]:
+    """The rows of a group together, groups and rows in the order in which they first stand."""
+    groups = list(dict.fromkeys(row.group for row in rows.values()))
+    return sorted(rows.values(), key=lambda row: groups.index(row.group))
+
+
 def take(order: Order, rows: Iterable[Setting], start: int, data: bytes) -> Iterator[tuple[Setting, Raw]]:
     """The raw value of every row that lies in `data`, the bytes from address `start` (counted in bytes) on."""
     for row in rows:

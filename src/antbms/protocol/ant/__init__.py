@@ -11,6 +11,7 @@ from . import status
 from .changes import (
     COMMANDS,
     FACTORY,
+    REGISTER_PATIENCE,
     SAVE,
     SWITCHES,
     WRITE_PATIENCE,

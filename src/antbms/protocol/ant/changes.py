@@ -15,6 +15,8 @@ READABLE = 2
 """Permission level from which pages hold values: below it every register reads FFFF."""
 WRITABLE = 3
 """Permission level from which the board takes writes and commands."""
+REGISTER_PATIENCE = 1.0
+"""s for a register: as for all answers."""
 WRITE_PATIENCE = 4.0
 """s for an acknowledgement: on weak links answers take more than 2 s (ant.md §9)."""
 FACTORY: Factory | None = None

@@ -10,6 +10,8 @@ from .frame import READ, WRITE, short_frame
 from .settings import SETTINGS
 
 REFUSED = bytes((WRITE, WRITE, 0xF5))
+REGISTER_PATIENCE = 0.5
+"""s for a register: writes are echoed within 90 ms."""
 WRITE_PATIENCE = 2.0
 """s for an acknowledgement: 30 to 90 ms in the recordings."""
 FACTORY: Factory | None = None

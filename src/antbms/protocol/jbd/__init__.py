@@ -10,6 +10,7 @@ from . import status
 from .changes import (
     COMMANDS,
     FACTORY,
+    REGISTER_PATIENCE,
     SAVE,
     SWITCHES,
     WRITE_PATIENCE,

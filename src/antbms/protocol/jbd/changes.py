@@ -11,6 +11,8 @@ from .frame import HEAD, READ, WRITE, close_envelope
 from .messages import PARAMETERS_REGISTER, read_request
 from .settings import SETTINGS, with_large_units
 
+REGISTER_PATIENCE = 0.7
+"""s for a register: 0.19 s at most in 4s-sp04s034-config."""
 WRITE_PATIENCE = 2.0
 """s for an acknowledgement: the slowest answer in the recordings took 1.6 s."""
 SAVE: Request | None = None

@@ -1,0 +1,106 @@
+"""What must be mended if a run is cut off: noted before it happens, in the user's state folder, one file a battery.
+
+A note is written whole or not at all, and lies on the disk before the battery hears of the change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from .errors import FileError
+
+STATE = "ANTBMS_STATE"
+"""Environment variable that names another state folder."""
+
+
+class Note(Struct, frozen=True, forbid_unknown_fields=True):
+    """mode: whether the battery was put into its factory mode. setting: the one being written; its raw values."""
+
+    battery: str
+    protocol: str
+    mode: bool = False
+    setting: str | None = None
+    old: int | None = None
+    new: int | None = None
+
+
+def state_folder() -> Path:
+    """Where this user's state lies; it need not exist."""
+    if chosen := os.environ.get(STATE):
+        return Path(chosen)
+    home = Path.home()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "antbms"
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "antbms"
+    return Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "antbms"
+
+
+class Journal:
+    """The note of one battery. `key`: what finds it again: its own Bluetooth address, or the address it is open by."""
+
+    def __init__(self, key: str, protocol: str) -> None:
+        self._key = key
+        self._protocol = protocol
+        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+        self.path = state_folder() / "journal" / f"{digest}.json"
+
+    def read(self) -> Note | None:
+        """The note that a run left behind; None if there is none, or it is of another protocol, or unreadable."""
+        try:
+            note = msgspec.json.decode(self.path.read_bytes(), type=Note)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return note if note.protocol == self._protocol else None
+
+    def entered(self) -> None:
+        """The battery is about to be put into its factory mode; what is noted besides stays.
+
+        Raises `FileError` if that cannot be noted.
+        """
+        before = self.read() or Note(self._key, self._protocol)
+        self._write(msgspec.structs.replace(before, mode=True))
+
+    def writing(self, setting: str, old: int | None, new: int, *, mode: bool) -> None:
+        """A setting is about to be written. Raises `FileError`."""
+        self._write(Note(self._key, self._protocol, mode, setting, old, new))
+
+    def written(self, *, mode: bool) -> None:
+        """What was being written is known again."""
+        if mode:
+            self._write(Note(self._key, self._protocol, mode=True))
+        else:
+            self.clear()
+
+    def clear(self) -> None:
+        """Nothing is left to mend."""
+        with suppress(OSError):
+            self.path.unlink()
+
+    def _write(self, note: Note) -> None:
+        try:
+            write_whole(self.path, msgspec.json.encode(note))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise FileError(
+                f"{self.path}: {reason}: without a note of it the battery is not changed",
+                f"Next: name another folder in {STATE}.",
+            ) from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, and on the disk when this returns. Raises `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    other = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with other.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    other.replace(path)

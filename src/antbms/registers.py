@@ -1,0 +1,189 @@
+"""The registers of an open battery: read page by page, in factory mode where there is no other way; written once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from msgspec import Struct
+
+from .asking import PASSWORD_HINTS, Answer, Asker
+from .errors import AntbmsError, NoAnswer, PasswordNeeded, Refused, Unconfirmed
+from .journal import Journal
+from .protocol.packet import Packet, Request
+from .protocol.settings import Factory, Page, Raw, Setting
+
+
+class Written(Struct, frozen=True):
+    """raw: what the register holds after a write, None if the battery does not show it. acknowledged: that it came."""
+
+    raw: Raw | None
+    acknowledged: bool
+
+
+class Mode:
+    """How the mode is left: keep: saving, because all went well."""
+
+    keep = False
+
+
+class Registers:
+    """Speaks for whoever holds the lock of `asker`."""
+
+    def __init__(self, asker: Asker, journal: Journal) -> None:
+        self._asker = asker
+        self._journal = journal
+        self._inside = False  # in factory mode
+
+    async def rows(self) -> tuple[Packet, Mapping[str, Setting]]:
+        """The status now, and the settings that a device with it has. Raises `PasswordNeeded` if it hides them."""
+        spoken = self._asker.spoken
+        status = (await self._asker.ask(spoken.STATUS[0])).packet
+        if reason := spoken.hidden(status):
+            raise PasswordNeeded(
+                f"{self._asker.name}: the battery does not show its settings: {reason}", *PASSWORD_HINTS
+            )
+        return status, spoken.settings_for(status)
+
+    async def read(self, rows: Iterable[Setting], *, complete: bool = True) -> dict[str, Raw]:
+        """Name → raw value, of the settings that the battery has.
+
+        Where it can tell some without factory mode, that is entered only for the rest, and only if `complete`.
+        """
+        spoken, rows = self._asker.spoken, list(rows)
+        if spoken.FACTORY is None or self._inside:
+            return await self._read_pages(spoken.pages(rows, factory=self._inside), once=False)
+        found: dict[str, Raw] = {}
+        pages = spoken.pages(rows)
+        with suppress(NoAnswer):  # an older board: silence to what it does not know
+            found = await self._read_pages(pages, once=True) if pages else {}
+        rest = [row for row in rows if row.name not in found]
+        if rest and (complete or not found):
+            async with self.mode():
+                found |= await self._read_pages(spoken.pages(rest, factory=True), once=False)
+        return found
+
+    async def _read_pages(self, pages: Sequence[Page], *, once: bool) -> dict[str, Raw]:
+        """What the pages hold. Boards answer what they do not have with a refusal, or with silence.
+
+        Raises `NoAnswer` if more than half of the pages got none: then it is the link.
+        """
+        found: dict[str, Raw] = {}
+        silent: list[NoAnswer] = []
+        for page in pages:
+            try:
+                packets = [(await self._register(request, once)).packet for request in page.requests]
+            except NoAnswer as error:
+                silent.append(error)
+                if 2 * len(silent) > len(pages) or (once and not found):
+                    raise
+                continue
+            except PasswordNeeded:
+                raise
+            except Refused:
+                continue
+            found |= self._asker.spoken.raws(page, packets)
+        return found
+
+    async def _register(self, request: Request, once: bool) -> Answer:
+        return await self._asker.ask(
+            (request,), tries=1 if once else None, patience=None if once else self._asker.spoken.REGISTER_PATIENCE
+        )
+
+    async def write(self, row: Setting, old: Raw | None, new: int, register: bytes) -> Written:
+        """Write one setting, once, and read it back. Raises `Refused` if the battery does, `NoAnswer`, `LinkLost`."""
+        spoken, acknowledged = self._asker.spoken, True
+        self._journal.writing(row.name, old if isinstance(old, int) else None, new, mode=self._inside)
+        for request in spoken.write_requests(row, new, register):
+            try:
+                packet = await self._asker.write(request)
+            except NoAnswer:
+                acknowledged = False
+                break
+            if spoken.failure(packet):
+                self._journal.written(mode=self._inside)
+                raise self._asker.refused(packet, f"to write {row.name}")
+        raw = (await self.read([row])).get(row.name)
+        if raw in (old, new):
+            self._journal.written(mode=self._inside)
+        return Written(raw, acknowledged)
+
+    async def save(self) -> None:
+        """Keep what was written. Raises `Refused`, `Unconfirmed` if the acknowledgement is lost, `LinkLost`."""
+        request = self._asker.spoken.SAVE
+        if request is None:
+            return
+        try:
+            packet = await self._asker.write(request)
+        except NoAnswer:
+            raise Unconfirmed(
+                f"{self._asker.name}: no acknowledgement of saving: whether it was done is not known"
+            ) from None
+        if self._asker.spoken.failure(packet):
+            raise self._asker.refused(packet, "to save the settings")
+
+    @asynccontextmanager
+    async def mode(self) -> AsyncIterator[Mode]:
+        """The mode that settings are read and written in, where the protocol has one; noted before it is entered.
+
+        It is left whatever happens, without saving unless `Mode.keep` was set.
+        """
+        factory, mode = self._asker.spoken.FACTORY, Mode()
+        if factory is None or self._inside:
+            yield mode
+            return
+        await self._enter(factory)
+        try:
+            yield mode
+        except BaseException:
+            await self._leave_after_failure(factory)
+            raise
+        if mode.keep and await self._sent(factory.keep):
+            self._left()
+        else:  # if its acknowledgement was lost: leaving twice does no harm
+            await self.leave()
+
+    async def leave(self, *, mended: bool = True) -> None:
+        """Leave the factory mode without saving: asked until it is acknowledged, for it does nothing else.
+
+        mended: the note of it, and of what was being written, is over. Raises `NoAnswer`, `Refused`, `LinkLost`.
+        """
+        factory = self._asker.spoken.FACTORY
+        if factory is not None:
+            await self._asker.ask((factory.leave,))
+        self._left(mended=mended)
+
+    async def _enter(self, factory: Factory) -> None:
+        self._journal.entered()
+        self._inside = True
+        try:
+            packet = await self._asker.write(factory.enter)
+        except NoAnswer:
+            await self._leave_after_failure(factory)
+            raise NoAnswer(f"{self._asker.name}: no acknowledgement of the factory mode, which settings need") from None
+        if self._asker.spoken.failure(packet):
+            self._left()
+            raise self._asker.refused(packet, "its factory mode, which settings need")
+
+    async def _leave_after_failure(self, factory: Factory) -> None:
+        """Whatever goes wrong now: the note stays, and the next contact leaves the mode."""
+        try:
+            await self._asker.ask((factory.leave,))
+            self._left(mended=False)
+        except AntbmsError:
+            self._inside = False
+
+    async def _sent(self, request: Request) -> bool:
+        try:
+            packet = await self._asker.write(request)
+        except NoAnswer:
+            return False
+        return not self._asker.spoken.failure(packet)
+
+    def _left(self, *, mended: bool = True) -> None:
+        self._inside = False
+        note = self._journal.read()
+        if mended or note is None or note.setting is None:
+            self._journal.clear()
+        elif note.new is not None:  # the mode is left, but a write is in question
+            self._journal.writing(note.setting, note.old, note.new, mode=False)

@@ -149,7 +149,8 @@ def _value(value: object) -> str:
 
 
 def _text(text: str) -> str:
-    kept = "".join(_ESCAPES.get(char, char if char.isprintable() else f"\\u{ord(char):04X}") for char in text)
+    plain = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    kept = "".join(_ESCAPES.get(char, char if char.isprintable() else f"\\U{ord(char):08X}") for char in plain)
     return f'"{kept}"'
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from . import changes
 from .asking import Asker
 from .errors import NoAnswer, Refused, UsageError, shown
+from .extras import how_to_install
 from .journal import Journal
 from .link import Link, LinkStats, Reply, detect
 from .model import DeviceInfo, Outcome, Snapshot
@@ -21,6 +23,8 @@ from .settings import Settings
 from .timing import DEFAULT, Timing
 from .transport import Medium, open_pipe, parse_address
 
+KEYRING = "antbms"
+"""Service under which the system's keyring holds passwords."""
 FIRST_BAUD = 19200
 """Of a wire whose protocol is not known yet: detection begins with the ANT families."""
 
@@ -155,16 +159,16 @@ async def open_battery(
     address: a COM port, device file or URL (`docs/addresses.md`). protocol: `ant`, `ant-legacy` or `jbd`; found by
     itself if None. options: of the address, as after its `?`. record: a new file for everything that crosses the
     link, passwords left out; redact: the address as well. on_note: told in words what may interest a human, for
-    example which protocol was found. password: of the battery; by default that of the environment variable which the
-    option `password_env` names, if there is one. name: what the battery is called in snapshots and errors; by default
-    its address.
+    example which protocol was found. password: of the battery; by default that which the option `password_env` (an
+    environment variable) or `keyring` (an entry of the system's keyring) names, if there is one. name: what the
+    battery is called in snapshots and errors; by default its address.
 
     Raises `UsageError`, `OpenError`, `FileError`, and, while the protocol is being found or the password given,
-    `NoAnswer`, `LinkLost`, `Refused`, `WrongPassword`.
+    `NoAnswer`, `LinkLost`, `Refused`, `PasswordNeeded`, `WrongPassword`.
     """
     where = parse_address(address, options)
     spoken = dialect(protocol) if protocol is not None else None
-    secret = password if password is not None else _password_in(where.options)
+    secret = password if password is not None else await _password_in(where.options)
     file = Path(record) if record is not None else None
     pipe = await open_pipe(where, timing, spoken.BAUD if spoken else FIRST_BAUD, file, redact=redact)
     try:
@@ -186,10 +190,31 @@ async def open_battery(
         await pipe.close()
 
 
-def _password_in(options: Mapping[str, str]) -> str | None:
+async def _password_in(options: Mapping[str, str]) -> str | None:
+    """The password that the options name. Raises `UsageError` if it is not there."""
+    if (entry := options.get("keyring")) is not None:
+        return await asyncio.to_thread(_password_of_keyring, entry)
     name = options.get("password_env")
     if name is None:
         return None
     if name not in os.environ:
         raise UsageError(f"the environment variable {name}, which should hold the battery's password, is not set")
     return os.environ[name]
+
+
+def _password_of_keyring(entry: str) -> str:
+    """The system may ask its user meanwhile."""
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        raise UsageError("-o keyring=… needs the library keyring", *how_to_install("keyring")) from None
+    try:
+        password = keyring.get_password(KEYRING, entry)
+    except KeyringError as error:
+        raise UsageError(f"the system's keyring tells nothing: {error}") from error
+    if password is None:
+        raise UsageError(
+            f"the system's keyring has no password {entry!r} of {KEYRING}", f"Next: keyring set {KEYRING} {entry}"
+        )
+    return password

@@ -6,6 +6,7 @@ from typing import Final
 
 EXTRAS: Final = {
     "esphome": ("aioesphomeapi", "serialx[esphome]"),
+    "keyring": ("keyring", "keyring"),
     "mqtt": ("paho-mqtt", "paho-mqtt"),
     "prometheus": ("prometheus-client", "prometheus-client"),
 }

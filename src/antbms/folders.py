@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 NAME = "antbms"
+STATE = "ANTBMS_STATE"
 
 
 def config_folder() -> Path:
@@ -21,8 +22,10 @@ def config_folder() -> Path:
 def state_folder() -> Path:
     """For what must outlive a restart: `~/.local/state/antbms`, `%LOCALAPPDATA%\\antbms`, as above on macOS.
 
-    A service of systemd gets one by `StateDirectory=`.
+    A service of systemd gets one by `StateDirectory=`. The environment variable ANTBMS_STATE names another.
     """
+    if chosen := os.environ.get(STATE):
+        return Path(chosen)
     if given := os.environ.get("STATE_DIRECTORY"):
         return Path(given.partition(":")[0])
     if sys.platform == "win32":

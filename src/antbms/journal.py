@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,9 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from .errors import FileError
-
-STATE = "ANTBMS_STATE"
-"""Environment variable that names another state folder."""
+from .folders import STATE, state_folder
 
 
 class Note(Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,25 +28,14 @@ class Note(Struct, frozen=True, forbid_unknown_fields=True):
     new: int | None = None
 
 
-def state_folder() -> Path:
-    """Where this user's state lies; it need not exist."""
-    if chosen := os.environ.get(STATE):
-        return Path(chosen)
-    home = Path.home()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "antbms"
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / "antbms"
-    return Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "antbms"
-
-
 class Journal:
     """The note of one battery. `key`: what finds it again: its own Bluetooth address, or the address it is open by."""
 
     def __init__(self, key: str, protocol: str) -> None:
-        self._key = key
+        raw = key.encode("utf-8", "surrogateescape")  # a file's name may be no text
+        self._key = raw.decode("utf-8", "replace")
         self._protocol = protocol
-        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+        digest = hashlib.sha256(raw).hexdigest()[:16]
         self.path = state_folder() / "journal" / f"{digest}.json"
 
     def read(self) -> Note | None:

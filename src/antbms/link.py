@@ -9,7 +9,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from .errors import AntbmsError, NoAnswer, Refused
+from .errors import AntbmsError, NoAnswer, PasswordNeeded
 from .protocol import MODULES, Dialect, dialect, jbd
 from .protocol.framing import Frame
 from .protocol.jbd.login import LOCK_REQUEST, is_locked
@@ -174,7 +174,7 @@ async def detect(link: Link, timing: Timing, *, change_baud: bool, password: str
         if link.pipe.expects != jbd.NAME or not await _is_locked(link, timing):
             raise
     if password is None:
-        raise Refused(f"{link.name}: the battery's Bluetooth module wants its password", *PASSWORD_HINT)
+        raise PasswordNeeded(f"{link.name}: the battery's Bluetooth module wants its password", *PASSWORD_HINT)
     exchange = jbd.login(password, None, link.pipe.address, link.pipe.medium)
     await link.login(exchange, patience=timing.probe_second, unpack=jbd.unpack)
     return await link.ask(jbd.STATUS[0], patience=timing.probe_second, pause=jbd.PAUSE)

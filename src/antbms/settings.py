@@ -12,7 +12,8 @@ from msgspec import Struct
 from .asking import Asker
 from .backup import Backup, save
 from .errors import AntbmsError, NoAnswer, Refused, Unconfirmed, UsageError
-from .journal import Journal, Note, state_folder
+from .folders import state_folder
+from .journal import Journal, Note
 from .model import DeviceInfo, Outcome
 from .model.events import Value
 from .protocol.packet import Packet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -35,6 +34,8 @@ async def confirm(question: str, yes: bool) -> None:
     """Ask whether to go on. Raises `click.Abort` if not."""
     if yes:
         return
+    import asyncio
+
     # In a thread: Ctrl-C shall end the program at once, and the loop serve the link.
     await asyncio.to_thread(click.confirm, question, default=False, abort=True, err=True)
 
@@ -49,9 +50,14 @@ async def with_password(battery: Battery, work: Callable[[], Awaitable[T]]) -> T
     except PasswordNeeded as error:
         if not is_person():
             raise
-        click.echo(f"antbms: {error}", err=True)
-        password = await asyncio.to_thread(
-            click.prompt, f"Password of {battery.name}", hide_input=True, err=True, type=str
-        )
-        await battery.login(password)
+        await battery.login(await password(error, battery.name))
         return await work()
+
+
+async def password(error: PasswordNeeded, name: str) -> str:
+    """What a person answers, without echo, to a battery that wants a password."""
+    import asyncio
+
+    click.echo(f"antbms: {error}", err=True)
+    given: str = await asyncio.to_thread(click.prompt, f"Password of {name}", hide_input=True, err=True, type=str)
+    return given

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from ..errors import FileError, UsageError
+from ..errors import FileError, PasswordNeeded, UsageError
+from . import asking
 
 if TYPE_CHECKING:
     import asyncio
@@ -179,15 +180,29 @@ async def opened(
     redact = _redact(record)
     known = look_up(device, protocol, options)
     with Waiting(f"{device}: waiting for an answer (Ctrl-C ends it)") as waiting:
-        async with antbms.open(
-            known.address,
-            protocol=known.protocol,
-            options=known.options,
-            name=known.name,
-            record=record,
-            redact=redact,
-            on_note=waiting.note,
-        ) as battery:
+
+        def manager(password: str | None = None) -> AbstractAsyncContextManager[Battery]:
+            return antbms.open(
+                known.address,
+                protocol=known.protocol,
+                options=known.options,
+                name=known.name,
+                record=record,
+                redact=redact,
+                on_note=waiting.note,
+                password=password,
+            )
+
+        async with AsyncExitStack() as stack:
+            try:
+                battery = await stack.enter_async_context(manager())
+            except PasswordNeeded as error:
+                # What was recorded of the first attempt would be in the way.
+                if record is not None or not asking.is_person():
+                    raise
+                waiting.end()
+                password = await asking.password(error, device)
+                battery = await stack.enter_async_context(manager(password))
             if until_open:
                 waiting.end()
             yield battery

@@ -59,8 +59,9 @@ SCHEMES: Final[dict[str, Scheme]] = {
 }
 """The one table of what may be typed."""
 
-COMMON_OPTIONS: Final = frozenset({"mac", "password_env"})
-"""Allowed everywhere: the battery's Bluetooth address, and the environment variable that holds its password."""
+COMMON_OPTIONS: Final = frozenset({"mac", "password_env", "keyring"})
+"""Allowed everywhere: the battery's Bluetooth address; the environment variable that holds its password, or the name of
+it in the system's keyring."""
 
 SECRETS: Final[dict[str, str]] = {
     "password": "password_env",

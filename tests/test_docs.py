@@ -81,6 +81,7 @@ def run(text: str) -> tuple[int, str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTBMS_STATE", str(tmp_path / "state"))
     for command in commands(page):
         if command.run and sys.platform == "win32" and SHELL.search(command.text):
             continue

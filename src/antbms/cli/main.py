@@ -70,7 +70,7 @@ def main(ctx: click.Context) -> None:
     """Read batteries with an ANT or JBD battery management system.
 
     Data goes to standard output, all else to standard error. Exit status: 0 done, 1 no answer or a missing file,
-    2 wrong usage, 3 refused by the battery, 130 interrupted.
+    2 wrong usage, 3 refused by the battery or not confirmed, 130 interrupted.
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False

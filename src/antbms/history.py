@@ -7,20 +7,39 @@ All raise `FileError` if the file is missing, damaged or none of ours, and `Usag
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
 from .errors import UsageError
 from .model import QUANTITIES, Offline, Quantity, Snapshot
-from .sinks.store.layout import ROLLUPS
-from .sinks.store.query import Reader, reading, scale_of
-from .sinks.store.rollup import Bucket
-from .sinks.store.rows import Words, bits, milliseconds, moment, words_from
+from .model.flat import flatten
+from .sinks.store.layout import ROLLUPS, scale_of
+from .sinks.store.query import Reader, reading
+from .sinks.store.rollup_record import Rollup, Statistic, all_words, blank_rollup, blank_snapshot, record_of
+from .sinks.store.rows import Words, milliseconds, moment, words_from
+
+__all__ = [
+    "POINTS",
+    "RESOLUTIONS",
+    "Point",
+    "Resolution",
+    "Rollup",
+    "Series",
+    "Statistic",
+    "Stored",
+    "batteries",
+    "columns",
+    "outages",
+    "quantity_row",
+    "rollups",
+    "series",
+    "snapshots",
+]
 
 Resolution = Literal["raw", "minute", "hour"]
 RESOLUTIONS: dict[Resolution, int] = {"raw": 1, "minute": ROLLUPS["minute"], "hour": ROLLUPS["hour"]}
@@ -51,9 +70,9 @@ class Point(Struct, frozen=True, gc=False):
     """
 
     time: datetime
-    low: float
+    min: float
     mean: float
-    high: float
+    max: float
     count: int
 
 
@@ -72,33 +91,6 @@ class Series(Struct, frozen=True):
     step: timedelta
     resolution: Resolution
     points: tuple[Point, ...]
-
-
-class Statistic(Struct, frozen=True, gc=False):
-    """Of a measurement within a minute or hour: its lowest, mean and highest value; of how many snapshots."""
-
-    low: float
-    mean: float
-    high: float
-    count: int
-
-
-class Rollup(Struct, frozen=True):
-    """A minute or an hour of a battery.
-
-    words: state, switches and protocol of the last snapshot, with all alarms and flags that occurred. measurements: by
-    name (`voltage`, `cells.1`, `temperatures.t1`, `humidity`), in the units of the catalogue. values: the last of
-    counters and of details that are words. balancing: cells that were balanced at any time.
-    """
-
-    time: datetime
-    battery: str
-    resolution: Resolution
-    count: int
-    words: Words
-    balancing: tuple[int, ...]
-    measurements: Mapping[str, Statistic]
-    values: Mapping[str, Any]
 
 
 def batteries(store: Path) -> list[Stored]:
@@ -168,13 +160,17 @@ def rollups(
     with reading(store) as reader:
         number = _number(reader, battery)
         for bucket in reader.buckets(number, milliseconds(start), milliseconds(end), resolution):
-            yield _rollup(reader, battery, resolution, bucket)
+            yield record_of(reader.layout, battery, resolution, bucket)
 
 
-def words_seen(store: Path, battery: str) -> list[Words]:
-    """All states, names of sensors and the like that occur with a battery: from them the columns of a table follow."""
+def columns(store: Path, names: Sequence[str], resolution: Resolution) -> list[str]:
+    """The columns of a table of these batteries: of all cells, sensors and details that occur with them."""
     with reading(store) as reader:
-        return [words_from(text) for text in reader.words(_number(reader, battery))]
+        numbers = [_number(reader, name) for name in names]
+        words = all_words(words_from(text) for number in numbers for text in reader.words(number))
+        if resolution == "raw":
+            return list(flatten(blank_snapshot(words)))
+        return list(blank_rollup(words, [column.name for column in reader.layout.columns if column.counter]).flatten())
 
 
 def quantity_row(name: str) -> Quantity:
@@ -245,25 +241,3 @@ def _suitable(reader: Reader, battery: int, start: int, step: int) -> Resolution
             continue
         break
     return wanted
-
-
-def _rollup(reader: Reader, battery: str, resolution: Resolution, bucket: Bucket) -> Rollup:
-    layout = reader.layout
-    measurements = {}
-    for name, stat in bucket.stats.items():
-        scale = scale_of(layout, name)
-        measurements[name] = Statistic(stat.low / scale, stat.mean / scale, stat.high / scale, stat.count)
-    values = {
-        name: value / layout.by_name[name].scale if name in layout.by_name and layout.by_name[name].digits else value
-        for name, value in bucket.values.items()
-    }
-    return Rollup(
-        moment(bucket.start),
-        battery,
-        resolution,
-        bucket.count,
-        bucket.words,
-        tuple(bits(bucket.balancing)),
-        measurements,
-        values,
-    )

@@ -51,7 +51,7 @@ def assert_measured(rollup: history.Rollup, name: str, values: list[float | None
         assert stat is None
         return
     assert stat is not None
-    assert (stat.low, stat.high, stat.count) == (min(known), max(known), len(known))
+    assert (stat.min, stat.max, stat.count) == (min(known), max(known), len(known))
     assert math.isclose(stat.mean, fmean(known), abs_tol=1e-6)
 
 
@@ -230,6 +230,24 @@ def test_states_within_a_minute(tmp_path: Path) -> None:
     assert minute.words.alarms == (OVER,)
     assert minute.words.switches == {"charge": ON}
     assert minute.words.state == "idle"
+
+
+def test_readings_on_the_stroke_of_a_minute(tmp_path: Path) -> None:
+    file = tmp_path / "s.db"
+    stroke = 29.75
+    snapshots = [reading(stroke + seconds) for seconds in (0, 59.999, 60.5, 60, 120)]
+    fill(file, *([snapshot] for snapshot in snapshots))
+    assert snapshots[0].time.second == snapshots[0].time.microsecond == 0
+    check(file, snapshots)
+
+
+def test_pages_of_a_long_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antbms.sinks.store.query.PAGE", 3)
+    file = tmp_path / "s.db"
+    snapshots = [reading(seconds) for seconds in range(0, 7200, 40)]
+    fill(file, snapshots)
+    check(file, snapshots)
+    assert list(history.snapshots(file, "garage", EARLY, FAR)) == snapshots
 
 
 def test_a_counter_that_is_missing_at_the_end_keeps_what_was_known(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ COMMANDS = {
     "doctor": "Say what works and what does not, and how to help it.",
     "record": "Write the traffic with a battery to a file.",
     "decode": "Explain recorded frames field by field, or count them.",
+    "history": "Draw what a store knows of a battery.",
+    "export": "Write what a store knows, as CSV or lines of JSON.",
     "sim": "Offer a simulated battery to other programs.",
 }
 """Name → one line of help. The command lives in the module of its name (`read.py` …), and is called `command`."""

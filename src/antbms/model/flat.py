@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .records import Snapshot
@@ -17,8 +18,13 @@ def flatten(snapshot: Snapshot) -> dict[str, Cell]:
     `switch_charge` says whether it is on and `switch_charge_reason` why; a detail keeps its name. Lists of words
     (`balancing`, `alarms`, `flags`, `doubts`) are joined by `;`, an alarm as `protection.1 cell overvoltage`.
     """
+    return flatten_record(snapshot.to_dict())
+
+
+def flatten_record(record: Mapping[str, Any]) -> dict[str, Cell]:
+    """The same of `Snapshot.to_dict()`, or of a record with the same keys."""
     row: dict[str, Cell] = {}
-    for key, value in snapshot.to_dict().items():
+    for key, value in record.items():
         match key:
             case "cells":
                 row |= {f"cell_{number}": cell for number, cell in enumerate(value, 1)}

@@ -6,6 +6,7 @@ from typing import Final
 
 KINDS: Final[dict[str, str]] = {
     "store": "store",
+    "files": "files",
     "mqtt": "mqtt",
     "prometheus": "prometheus",
 }

@@ -97,6 +97,14 @@ class Layout:
         return cls(Column(name, digits, bool(counter)) for name, digits, counter in rows)
 
 
+def scale_of(layout: Layout, name: str) -> int:
+    """What the integers of a quantity are divided by."""
+    if name in layout.by_name:
+        return layout.by_name[name].scale
+    groups: dict[str, int] = {"cells": CELL_SCALE, "temperatures": HEAT_SCALE}
+    return groups.get(name.partition(".")[0], 1)
+
+
 def stored(row: Quantity) -> bool:
     """Whether a quantity of the catalogue has columns of its own: one number, which every battery may report."""
     return not row.detail and row.digits is not None and row.kind is not Kind.STATE and row.name not in GROUPS

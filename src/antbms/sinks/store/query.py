@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...model import Snapshot
-from .layout import CELL_SCALE, HEAT_SCALE, Column, Layout
+from .layout import Column, Layout
 from .open import open_to_read, read_error
 from .rollup import Bucket, Part, Stat, bucket_from, hour_of, measured, merge, minutes, stat_of
 from .rows import snapshot_from, words_from
@@ -186,14 +186,6 @@ class Reader:
             yield
         finally:
             self._link.execute("ROLLBACK")
-
-
-def scale_of(layout: Layout, name: str) -> int:
-    """What the integers of a quantity are divided by."""
-    if name in layout.by_name:
-        return layout.by_name[name].scale
-    groups: dict[str, int] = {"cells": CELL_SCALE, "temperatures": HEAT_SCALE}
-    return groups.get(name.partition(".")[0], 1)
 
 
 _SLOT = "(time - :start) / :width"

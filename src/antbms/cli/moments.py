@@ -1,0 +1,46 @@
+"""Moments as people write them: ISO dates and times, and so much before now.
+
+2026-11-22            a day: its beginning for --from, its end for --to
+2026-11-22 05:00      a time of this place; with Z or +01:00 at its end, of that zone
+-24h, 2 days ago      before now: s, min, h, d, w, y, or the whole words
+now, today, yesterday
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from ..errors import UsageError
+
+_UNITS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
+_UNITS |= {"d": 86400, "day": 86400, "w": 604800, "week": 604800, "y": 31536000, "year": 31536000}
+_AGO = re.compile(r"-?\s*(\d+(?:\.\d+)?)\s*([a-z]+?)s?(\s+ago)?")
+_DAY = re.compile(r"\d{4}-?\d\d-?\d\d")
+_DAYS = {"today": 0, "yesterday": 1}
+
+
+def moment_of(text: str, now: datetime, *, is_end: bool = False) -> datetime:
+    """The aware time that `text` means; is_end: a day means its end. Raises `UsageError`."""
+    words = text.strip().lower()
+    if words == "now":
+        return now
+    if words in _DAYS:
+        day = now.astimezone().date() - timedelta(days=_DAYS[words])
+        return _midnight(day.isoformat(), is_end)
+    try:
+        if _DAY.fullmatch(words):
+            return _midnight(words, is_end)
+        if (ago := _AGO.fullmatch(words)) and (ago[2] in _UNITS or f"{ago[2]}s" in _UNITS):
+            return now - timedelta(seconds=float(ago[1]) * _UNITS.get(ago[2], 1))
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(
+            f"{text!r}: is no time", "Write 2026-11-22, '2026-11-22 05:00', -24h, '2 days ago', today or now."
+        ) from error
+
+
+def _midnight(day: str, is_end: bool) -> datetime:
+    """The first moment of a day of this place, or of the day after it."""
+    moment = datetime.fromisoformat(day)
+    return (moment + timedelta(days=1) if is_end else moment).astimezone()

@@ -1,0 +1,351 @@
+"""`antbms history` and `export`: from a store to a picture, to figures and to lines for programs."""
+
+import csv
+import io
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from antbms import history
+from antbms.cli import history_picture, stored
+from antbms.cli.chart import Span, chart, columns_of, scale_for
+from antbms.cli.main import run
+from antbms.cli.moments import moment_of
+from antbms.cli.time_axis import time_ticks
+from antbms.errors import UsageError
+from antbms.model import Event, Offline, Snapshot, SwitchState
+from antbms.model.flat import as_text, flatten
+from antbms.sinks.store import Config, make
+from antbms.timing import DEFAULT
+
+Printed = pytest.CaptureFixture[str]
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HOURS = 6
+EVERY = 20
+"""s between two readings."""
+
+
+def reading(second: float, battery: str = "garage", cells: int = 4) -> Snapshot:
+    share = second / (HOURS * 3600)
+    return Snapshot(
+        time=NOON + timedelta(seconds=second),
+        battery=battery,
+        protocol="ant",
+        voltage=round(13 + share, 2),
+        current=round(10 * math.sin(6.28 * share), 1),
+        soc=50.0,
+        uptime=int(second),
+        cells=(3.3,) * cells,
+        cell_min=3.3,
+        temperatures={"mosfet": 28.0},
+        switches={"charge": SwitchState(True, 1, "on")},
+        details={"humidity": 40, "chemistry": "lfp"},
+    )
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local times of these tests are UTC, where the system can be told so."""
+    monkeypatch.delenv("ANTBMS_STORE", raising=False)
+    monkeypatch.delenv("ANTBMS_CONFIG", raising=False)
+    monkeypatch.setenv("TZ", "UTC")
+    if sys.platform != "win32":
+        time.tzset()
+    yield
+    monkeypatch.undo()
+    if sys.platform != "win32":
+        time.tzset()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Six hours of two batteries; garage was offline in the fourth."""
+    import asyncio
+
+    path = tmp_path / "s.db"
+    events: list[Event] = [reading(second) for second in range(0, HOURS * 3600, EVERY) if not 3 <= second / 3600 < 4]
+    events += [reading(second, "shed", 2) for second in range(0, 120, EVERY)]
+    since, until = NOON + timedelta(hours=3), NOON + timedelta(hours=4)
+    events.append(Offline(time=until, battery="garage", since=since, reason="no answer"))
+
+    async def work() -> None:
+        sink = make(Config(file=str(path), raw_days=36_500.0), {}, DEFAULT)
+        await sink.take(events)
+        await sink.take([])
+        await sink.close()
+
+    asyncio.run(work())
+    return path
+
+
+def lines(capsys: Printed, *args: object) -> list[str]:
+    assert run([str(arg) for arg in args]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def records(capsys: Printed, *args: object) -> list[dict[str, object]]:
+    return [json.loads(line) for line in lines(capsys, *args)]
+
+
+def test_without_a_battery_it_lists_them(file: Path, capsys: Printed) -> None:
+    text = lines(capsys, "history", "--store", file)
+    assert [line.split()[0] for line in text] == ["Battery", "garage", "shed"]
+    found = records(capsys, "history", "--store", file, "--json")
+    assert [record["battery"] for record in found] == ["garage", "shed"]
+    assert found[1]["last"] == "2026-11-22T12:01:40.000Z"
+
+
+def test_the_picture(file: Path, capsys: Printed) -> None:
+    text = lines(capsys, "history", "garage", "voltage", "uptime", "--store", file, "--from", "2026-11-22")
+    assert text[0] == " garage  ant  minute rows"
+    assert text[1].startswith(" 2026-11-22 00:00:00 UTC to 2026-11-22 17:59:40")
+    assert max(map(len, text)) <= 80
+    assert any("Voltage" in line for line in text)
+    assert any(line.lstrip().startswith("14.0 V ┤") for line in text)
+    figures = next(line for line in text if line.startswith(" Voltage ") and "13.00 V" in line)
+    assert "14.00 V" in figures
+    assert text[-2:] == [" Offline once, 1 h 0 min in all", "   2026-11-22 15:00:00 UTC, 1 h 0 min: no answer"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_gaps_are_gaps(file: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setattr(history_picture, "PIPED", width)
+    span = ("--from", "2026-11-22T12:00Z", "--to", "2026-11-22T18:00Z")
+    text = lines(capsys, "history", "garage", "soc", "--store", file, *span)
+    room = width - 2 - history_picture.LABELS - 2
+    (drawn,) = (line[history_picture.LABELS + 3 :] for line in text if "50.0 % ┤" in line)
+    gap = range(round(room * 3 / 6) + 1, round(room * 4 / 6) - 1)
+    assert all(drawn[at] == " " for at in gap)
+    assert all(drawn[at] != " " for at in range(gap[0] - 3))
+    assert len(drawn) >= room - 1
+
+
+def test_letters_of_ascii(file: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_picture, "can_show", lambda text: False)
+    monkeypatch.setattr("antbms.cli.drawing.can_show", lambda text: False)
+    text = lines(capsys, "history", "garage", "current", "--store", file, "--to", "2026-11-22")
+    assert "\n".join(text).isascii()
+    assert sum("*" in line for line in text) > 6
+
+
+def test_all_of_a_group_and_details(file: Path, capsys: Printed) -> None:
+    names = ("cells", "temperatures", "details.humidity")
+    found = records(capsys, "history", "garage", *names, "--store", file, "--json", "--to", "2026-11-22T13:00Z")
+    expected = ["cells.1", "cells.2", "cells.3", "cells.4", "temperatures.mosfet", "humidity"]
+    assert list(dict.fromkeys(record["quantity"] for record in found)) == expected
+    assert {record["mean"] for record in found} == {3.3, 28.0, 40.0}
+
+
+def test_points_for_programs(file: Path, capsys: Printed) -> None:
+    span = ("--from", "2026-11-22T12:00Z", "--to", "2026-11-22T12:02Z")
+    found = records(capsys, "history", "garage", "voltage", "--store", file, "--json", *span)
+    assert found[0] == {
+        "time": "2026-11-22T12:00:00.000Z", "battery": "garage", "quantity": "voltage",
+        "min": 13.0, "mean": 13.0, "max": 13.0, "count": 1,
+    }  # fmt: skip
+    assert len(found) == 6
+    rows = list(csv.DictReader(lines(capsys, "history", "garage", "voltage", "--store", file, "--csv", *span)))
+    assert [row["time"] for row in rows] == [record["time"] for record in found]
+    by_hour = records(capsys, "history", "garage", "voltage", "--store", file, "--json", "--resolution", "hour")
+    assert sum(int(str(record["count"])) for record in by_hour) == 5 * 180
+
+
+def test_the_store_by_the_environment(file: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(["history"]) == 2
+    assert "ANTBMS_STORE" in capsys.readouterr().err
+    monkeypatch.setenv("ANTBMS_STORE", str(file))
+    assert len(lines(capsys, "history")) == 3
+
+
+def test_the_store_of_the_configuration(
+    file: Path, tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "antbms.toml"
+    config.write_text('[batteries.garage]\naddress = "sim:"\n', "utf-8")
+    monkeypatch.setenv("ANTBMS_CONFIG", str(config))
+    assert run(["history"]) == 2
+    assert "The configuration names none" in capsys.readouterr().err
+    with config.open("a", encoding="utf-8") as text:
+        text.write(f"[store]\nfile = '{file}'\n")
+    assert len(lines(capsys, "history")) == 3
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "text"),
+    [
+        (["history", "garag"], 2, "garag: there is no such battery in this store\n  Did you mean garage?"),
+        (["history", "garage", "volt"], 2, "volt: there is no such quantity"),
+        (["history", "garage", "state"], 2, "is words"),
+        (["history", "garage", "cells.9"], 2, "garage: has no cells.9"),
+        (["history", "garage", "full_capacity"], 2, "garage: has no full_capacity"),
+        (["history", "garage", "--from", "soon"], 2, "'soon': is no time"),
+        (["history", "garage", "--from", "2026-11-23", "--to", "2026-11-22"], 2, "not after the beginning"),
+        (["history", "garage", "--from", "2020-01-01", "--to", "2020-01-02"], 1, "no such readings of garage"),
+        (["history", "garage", "--json", "--csv"], 2, "exclude"),
+        (["export", "--battery", "shop"], 2, "shop: there is no such battery"),
+    ],
+)
+def test_mistakes(file: Path, capsys: Printed, args: list[str], status: int, text: str) -> None:
+    assert run([*args, "--store", str(file)]) == status
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["history", "export"])
+def test_a_store_that_is_missing(tmp_path: Path, capsys: Printed, command: str) -> None:
+    assert run([command, "--store", str(tmp_path / "s.db")]) == 1
+    assert "there is no such file" in capsys.readouterr().err
+
+
+def test_export_says_what_was_read(file: Path, capsys: Printed) -> None:
+    found = lines(capsys, "export", "--store", file, "--json", "--battery", "shed")
+    assert found == [reading(second, "shed", 2).to_json() for second in range(0, 120, EVERY)]
+    rows = list(csv.reader(lines(capsys, "export", "--store", file)))
+    first = flatten(reading(0))
+    assert dict(zip(rows[0], rows[1], strict=True)) == {name: as_text(value) for name, value in first.items()}
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert len(rows) == 1 + 5 * 180 + 6
+
+
+@pytest.mark.parametrize("resolution", ["minute", "hour"])
+def test_export_of_rollups(file: Path, capsys: Printed, resolution: str) -> None:
+    args = ("export", "--store", file, "--battery", "garage", "--resolution", resolution)
+    found = records(capsys, *args, "--json")
+    assert sum(int(str(record["count"])) for record in found) == 5 * 180
+    assert found[0]["soc"] == {"min": 50.0, "mean": 50.0, "max": 50.0}
+    assert found[0]["switches"] == {"charge": {"on": True, "code": 1, "reason": "on"}}
+    assert set(Snapshot.__struct_fields__) - {"doubts"} <= found[0].keys()
+    rows = list(csv.DictReader(lines(capsys, *args)))
+    assert len(rows) == len(found)
+    assert (rows[0]["cell_4_mean"], rows[0]["temperature_mosfet_max"], rows[0]["humidity_min"]) == ("3.3", "28.0", "40")
+    assert None not in rows[0]
+    assert rows[-1]["uptime"] == str(HOURS * 3600 - EVERY)
+
+
+def test_export_to_a_file(file: Path, tmp_path: Path, capsys: Printed) -> None:
+    target = tmp_path / "out.csv"
+    assert run(["export", str(target), "--store", str(file), "--battery", "shed"]) == 0
+    assert capsys.readouterr().out == ""
+    assert len(target.read_text("utf-8").splitlines()) == 7
+    assert run(["export", str(target), "--store", str(file)]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert run(["export", str(target), "--store", str(file), "--force"]) == 0
+    assert len(target.read_text("utf-8").splitlines()) > 7
+
+
+def test_names_of_resolutions_are_those_of_the_store() -> None:
+    assert tuple(history.RESOLUTIONS) == stored.RESOLUTIONS
+
+
+NOW = datetime(2026, 11, 22, 17, 30, tzinfo=UTC)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the zone of Windows cannot be set for a test")
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("now", NOW),
+        ("-24h", NOW - timedelta(days=1)),
+        ("90 min ago", NOW - timedelta(minutes=90)),
+        ("2 days ago", NOW - timedelta(days=2)),
+        ("1.5 hours", NOW - timedelta(minutes=90)),
+        ("-1y", NOW - timedelta(days=365)),
+        ("-30s", NOW - timedelta(seconds=30)),
+        ("today", datetime(2026, 11, 22, tzinfo=UTC)),
+        ("Yesterday", datetime(2026, 11, 21, tzinfo=UTC)),
+        ("2026-11-20", datetime(2026, 11, 20, tzinfo=UTC)),
+        ("2026-11-20 05:00", datetime(2026, 11, 20, 5, tzinfo=UTC)),
+        ("2026-11-20T05:00:30+01:00", datetime(2026, 11, 20, 4, 0, 30, tzinfo=UTC)),
+    ],
+)
+def test_moments(text: str, moment: datetime) -> None:
+    assert moment_of(text, NOW) == moment
+
+
+def test_a_day_ends_where_the_next_begins() -> None:
+    assert moment_of("2026-11-20", NOW, is_end=True) == moment_of("2026-11-21", NOW)
+    assert moment_of("yesterday", NOW, is_end=True) == moment_of("today", NOW)
+    assert moment_of("2026-11-20 05:00", NOW, is_end=True) == moment_of("2026-11-20 05:00", NOW)
+
+
+@pytest.mark.parametrize("text", ["", "h", "24", "5 m", "3 fortnights", "2026-13-01", "99999999999 y", "24:00"])
+def test_what_is_no_moment(text: str) -> None:
+    with pytest.raises(UsageError, match="is no time"):
+        moment_of(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "finest", "ticks"),
+    [
+        (13.1, 13.9, 0.01, [13.0, 13.2, 13.4, 13.6, 13.8, 14.0]),
+        (-16.1, 46.0, 0.01, [-20, 0, 20, 40, 60]),
+        (65.0, 65.0, 0.1, [64.9, 65.0, 65.1]),
+        (0.0, 0.0, 1.0, [-1, 0, 1]),
+        (3.309, 3.314, 0.001, [3.308, 3.31, 3.312, 3.314]),
+    ],
+)
+def test_scales_are_round(low: float, high: float, finest: float, ticks: list[float]) -> None:
+    assert scale_for(low, high, finest).ticks == pytest.approx(ticks)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_spike_between_means_is_seen(plain: bool) -> None:
+    """The band reaches as far as the values went."""
+    width = columns_of(60, 5, plain)
+    spans = [Span((at + 0.5) / width, 1.0, 1.0, 9.0 if at == 20 else 1.0) for at in range(width)]
+    lines = chart(
+        spans,
+        scale_for(1, 9, 1),
+        width=60,
+        height=9,
+        margin=5,
+        label=str,
+        times=lambda room: [(0, "x")],
+        plain=plain,
+    )
+    text = list(lines)
+    above = [line.plain[7:].strip() for line in text[1:7]]
+    assert all(above)
+    assert all(len(line) == 1 for line in above)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "texts"),
+    [
+        (60, ["05:00:00", "05:00:10"]),
+        (3600, ["05:00", "05:10"]),
+        (86400, ["06:00", "12:00", "18:00", "11-23"]),
+        (86400 * 10, ["11-24", "11-26"]),
+        (86400 * 365, ["2027-01", "03-01", "05-01"]),
+        (86400 * 365 * 8, ["2028-01", "2030-01"]),
+    ],
+)
+def test_ticks_are_round_local_times(seconds: int, texts: list[str]) -> None:
+    start = datetime(2026, 11, 22, 5, tzinfo=UTC)
+    found = time_ticks(start, start + timedelta(seconds=seconds), 70)
+    assert [text for _, text in found][: len(texts)] == texts
+    assert 2 <= len(found) <= 8
+    assert [at for at, _ in found] == sorted({at for at, _ in found})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the zone of Windows cannot be set for a test")
+def test_ticks_when_the_clocks_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    start = datetime(2026, 10, 24, 22, tzinfo=UTC)  # midnight of the day of 25 hours
+    found = {text: at for at, text in time_ticks(start, start + timedelta(hours=25), 75)}
+    assert found["10-25"] == 0
+    assert found["12:00"] == 13 * 3
+
+
+def test_the_printer_of_csv_needs_no_terminal(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", target)
+    assert run(["export", "--store", str(file), "--battery", "shed"]) == 0
+    assert target.getvalue().count("\n") == 7

@@ -44,7 +44,7 @@ class Timing(Struct, frozen=True, kw_only=True):
     """Until the status must show a change: `ant` shows a switch 0.6 to 6 s after its acknowledgement."""
     settle_step: float = 0.5
     """Between two looks at the status meanwhile: as often as the vendor's applications look."""
-    commit: float = 0.25
+    store_pace: float = 0.25
     """s from one commit of a store to the next: a thousand batteries in few commits cost a third of the processor."""
     lock: float = 2.0
     """s that a store waits for another program which writes to its file: more means that it holds on to it."""

@@ -58,7 +58,7 @@ class Store:
     async def take(self, events: Sequence[Event]) -> None:
         """Commit events in one transaction. Raises `SinkError`; then all of them may come again."""
         await asyncio.sleep(max(0.0, self._next_commit - self._timing.monotonic()))
-        self._next_commit = self._timing.monotonic() + self._timing.commit
+        self._next_commit = self._timing.monotonic() + self._timing.store_pace
         await self._worker.run(lambda: self._take(events))
 
     async def close(self) -> None:

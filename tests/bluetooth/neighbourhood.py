@@ -8,11 +8,7 @@ from typing import Any, TypeVar, cast
 import pytest
 from ble_radio import Air, Battery, jbd_battery, radio
 
-from antbms.protocol import parse
-from antbms.protocol.jbd.frame import close_envelope
-from antbms.sim import Device, make_device
-from antbms.sim.faults import FaultyLine, LinkState
-from antbms.sim.line import Line
+from antbms.sim import make_device
 from antbms.timing import Timing
 from antbms.transport.ble_scan import RADIO
 from antbms.transport.gatt import Profile
@@ -30,18 +26,6 @@ STRANGE = Profile(0x1812, 0x2A4D, 0x2A4E)
 SERIAL_MODULE = Profile(0xFFE0, 0xFFE1, 0xFFE1)
 
 
-class Locked:
-    """A `jbd` module that wants its password, and tells nothing before."""
-
-    def line(self) -> FaultyLine:
-        return FaultyLine(cast(Line, self), LinkState({}))
-
-    def receive(self, data: bytes, _clock: float) -> bytes:
-        if not data.startswith(b"\xff\xaa"):
-            return b""
-        return close_envelope({"command": parse(data).envelope["command"]}, b"\0")
-
-
 def ble_batteries(air: Air) -> dict[str, Battery]:
     """One of each protocol, a television, and a serial module without a name."""
     made = [
@@ -55,7 +39,8 @@ def ble_batteries(air: Air) -> dict[str, Battery]:
 
 
 def locked_battery(air: Air) -> Battery:
-    return jbd_battery(air, device=cast(Device, Locked()), address=JBD_BLE)
+    """Its module wants the password, and tells nothing before."""
+    return jbd_battery(air, device=make_device("jbd", {"model": "SP04S034-LOCKED"}), address=JBD_BLE)
 
 
 def ble_world(make: Callable[[Air], dict[str, Battery]], met: dict[str, Battery] | None = None) -> World:

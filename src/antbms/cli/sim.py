@@ -17,6 +17,7 @@ Examples:
   antbms sim ant jbd --tcp 7000          two batteries, on ports 7000 and 7001
   antbms sim --tcp 7000 --count 3        three of a kind, each with other cells
   antbms sim -o cells=8 -o soc=20 --tcp 7000
+  antbms sim -o model=24BHUB -o scenario=imbalance --pty
   antbms sim -o faults=loss:0.05,delay:0.3 --tcp 7000
 
 The addresses are printed on standard output, one a line. For antbms itself no server is needed: antbms read sim:
@@ -64,7 +65,7 @@ def command(
     """Offer a simulated battery to other programs, or several, until Ctrl-C.
 
     PROTOCOL is ant (if not given), ant-legacy or jbd. Options of the battery: cells, capacity (Ah), soc (%), seed,
-    speed (1 is real time), load, scenario and faults, all told in docs/simulator.md.
+    speed (1 is real time), load, scenario, model and faults, all told in docs/simulator.md.
     """
     from ..serve import serve
     from ..sim import make_device

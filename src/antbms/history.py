@@ -236,7 +236,7 @@ def _suitable(reader: Reader, battery: int, start: int, step: int) -> Resolution
         coarser = names[names.index(wanted) + 1]
         own, other = reader.bounds(battery, wanted), reader.bounds(battery, coarser)
         length = RESOLUTIONS[coarser]
-        if own is None or (other is not None and other[0] < own[0] // length * length and start < own[0]):
+        if other is not None and (own is None or (other[0] < own[0] // length * length and start < own[0])):
             wanted = coarser
             continue
         break

@@ -127,6 +127,25 @@ def test_gaps_are_gaps(file: Path, capsys: Printed, monkeypatch: pytest.MonkeyPa
     assert len(drawn) >= room - 1
 
 
+def test_what_is_not_rolled_up_yet_is_drawn_from_the_readings(tmp_path: Path, capsys: Printed) -> None:
+    """A monitor that was started seconds ago has something to show."""
+    import asyncio
+
+    path = tmp_path / "new.db"
+
+    async def work() -> None:
+        sink = make(Config(file=str(path), raw_days=36_500.0), {}, DEFAULT)
+        await sink.take([reading(second) for second in range(12)])
+        await sink.close()
+
+    asyncio.run(work())
+    text = lines(capsys, "history", "garage", "voltage", "--store", path)
+    assert text[0] == " garage  ant  raw rows"
+    assert text[1] == " 2026-11-22 12:00:00 UTC to 2026-11-22 12:00:11 UTC"
+    found = records(capsys, "history", "garage", "voltage", "--store", path, "--json", "--from", "2026-11-01")
+    assert sum(int(str(record["count"])) for record in found) == 12
+
+
 def test_letters_of_ascii(file: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history_picture, "can_show", lambda text: False)
     monkeypatch.setattr("antbms.cli.drawing.can_show", lambda text: False)

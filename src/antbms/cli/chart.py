@@ -128,11 +128,13 @@ def _letters(spans: Sequence[Span], scale: Scale, width: int, height: int) -> li
 def _band(spans: Sequence[Span], scale: Scale, width: int, height: int) -> Iterator[tuple[int, int, int]]:
     """Column, top and bottom of the band from the lowest to the highest values, without holes but at gaps."""
     reach = _reach(spans)
-    ends = {span.at: two.at for span, two in pairwise(spans) if two.at - span.at <= reach}
-    for span in spans:
-        first = _x(span.at, width)
-        for x in range(first, max(first + 1, _x(ends.get(span.at, span.at), width))):
-            yield x, _y(scale, span.high, height), _y(scale, span.low, height)
+    ends = [(span.at, _x(span.at, width), _y(scale, span.high, height), _y(scale, span.low, height)) for span in spans]
+    yield from ((x, top, bottom) for _, x, top, bottom in ends)
+    for (at, x1, top1, bottom1), (next_at, x2, top2, bottom2) in pairwise(ends):
+        if next_at - at <= reach:
+            for x in range(x1 + 1, x2):
+                share = (x - x1) / (x2 - x1)
+                yield x, round(top1 + (top2 - top1) * share), round(bottom1 + (bottom2 - bottom1) * share)
 
 
 def _means(spans: Sequence[Span], scale: Scale, width: int, height: int) -> Iterator[tuple[int, int, int]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 USUAL = ("soc", "current", "voltage")
 """What is shown if no quantity is named."""
 DAY = timedelta(days=1)
-"""What is shown if no beginning is given."""
+"""What is shown if no beginning is given, at most."""
 
 EPILOG = """\b
 Examples:

@@ -64,7 +64,7 @@ def span_of(
     known: Sequence[Stored], since: str | None, until: str | None, usual: timedelta | None = None
 ) -> tuple[datetime, datetime]:
     """From when to when. Without `until` up to the newest reading of `known`; without `since` from the oldest one, or
-    `usual` before the end. Raises `UsageError`, and `FileError` if there are no readings.
+    `usual` before the end, if there are readings so old. Raises `UsageError`, and `FileError` if there are none.
     """
     firsts = [stored.first for stored in known if stored.first is not None]
     lasts = [stored.last for stored in known if stored.last is not None]
@@ -72,9 +72,13 @@ def span_of(
         raise FileError(f"{', '.join(stored.name for stored in known)}: there are no readings yet")
     now = datetime.now(UTC)
     end = max(lasts) + timedelta(milliseconds=1) if until is None else moment_of(until, now, is_end=True)
-    start = min(firsts) if usual is None else end - usual
+    first = min(firsts)
     if since is not None:
         start = moment_of(since, now)
+    elif usual is None or end - usual < first < end:
+        start = first
+    else:
+        start = end - usual
     if start >= end:
         raise UsageError(f"from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}: the end is not after the beginning")
     return start, end

@@ -237,3 +237,17 @@ def test_discover_is_that_of_the_other_api() -> None:
     assert (found.address, found.protocol) == ("sim:jbd", "jbd")
     theirs, ours = (inspect.signature(function).parameters for function in (antbms.discover, sync.discover))
     assert {name: one.default for name, one in ours.items()} == {name: one.default for name, one in theirs.items()}
+
+
+def test_watching_gives_events_and_leaving_the_loop_closes_the_link() -> None:
+    times = []
+    for event in sync.watch("sim:jbd", 0.1):
+        assert isinstance(event, antbms.Snapshot)
+        times.append(event.time)
+        if len(times) == 3:
+            break
+    assert times == sorted(set(times))
+    with pytest.raises(antbms.UsageError):
+        sync.watch("tcp:nowhere")
+    with pytest.raises(antbms.FileError):
+        next(sync.watch("replay:there is no such file"))

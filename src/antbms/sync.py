@@ -23,11 +23,12 @@ from . import battery as asynchronous
 from . import discovery
 from .backup import Backup
 from .link import LinkStats
-from .model import DeviceInfo, Outcome, Snapshot
+from .model import DeviceInfo, Event, Outcome, Snapshot
 from .model.events import Value
 from .protocol.settings import Setting
 from .settings import Settings as StoredSettings
 from .timing import DEFAULT, Timing
+from .watching import Watch
 
 T = TypeVar("T")
 
@@ -170,6 +171,30 @@ def discover(
             on_progress=on_progress,
         )
     )
+
+
+def watch(address: str, every: float = 1.0, **arguments: Any) -> Iterator[Event]:
+    """A `Snapshot` every `every` s, or `Offline`, for as long as it is iterated over; arguments as `antbms.watch`.
+
+    Leaving the loop closes the link. Raises `UsageError` at once, and what iterating over `antbms.watch` raises.
+    """
+    return _events(Watch(address, every, **arguments))
+
+
+def _events(watching: Watch) -> Iterator[Event]:
+    iterator = aiter(watching)
+
+    async def step() -> Event:
+        return await anext(iterator)
+
+    try:
+        while True:
+            try:
+                yield _wait(step())
+            except StopAsyncIteration:
+                return
+    finally:
+        _wait(watching.close())
 
 
 def _loop() -> asyncio.AbstractEventLoop:

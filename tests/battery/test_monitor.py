@@ -385,8 +385,8 @@ def test_control_changes_the_battery_between_readings_and_is_logged(
     async def command(self: Battery, name: str) -> Outcome:
         raise LinkError("COM9: link lost")
 
-    monkeypatch.setattr(Battery, "switch", switch, raising=False)
-    monkeypatch.setattr(Battery, "command", command, raising=False)
+    monkeypatch.setattr(Battery, "switch", switch)
+    monkeypatch.setattr(Battery, "command", command)
     world = World()
 
     async def main() -> None:
@@ -484,3 +484,24 @@ def test_stopping_is_in_time_even_if_the_disk_of_the_totals_hangs(
     monkeypatch.setattr("antbms.ledger.asyncio.to_thread", never)
     with worlds(COM9=World()):
         run(monitored(Monitor(config("COM9"), timing(), {"good": Good()}, tmp_path / "t.json"), 60))
+
+
+def test_control_switches_a_simulated_battery_and_the_next_reading_shows_it() -> None:
+    world, good = World(), Good()
+
+    async def main() -> Outcome:
+        monitor = Monitor(config("COM9"), timing(), {"good": good})
+        control = monitor.sources["COM9"].control
+        assert control is not None
+        task = asyncio.create_task(monitored(monitor, 60))
+        await asyncio.sleep(10.3)
+        outcome = await control("switch", "charge", False)
+        await task
+        return outcome
+
+    with worlds(COM9=world):
+        outcome = run(main())
+    assert outcome.confirmed
+    states = [one.switches["charge"].on for one in good.events if isinstance(one, Snapshot)]
+    assert states == sorted(states, reverse=True)
+    assert set(states) == {True, False}

@@ -166,6 +166,8 @@ def test_a_name_stands_for_its_address_in_other_commands(garage: Path, capsys: P
     assert (record["battery"], record["protocol"], len(record["cells"])) == ("garage", "jbd", 5)
     assert run(["read", "garage", "-o", "cells=6", "--field", "cells.6"]) == 0
     assert run(["info", "garage"]) == 0
+    assert run(["doctor", "garage"]) == 0
+    assert run(["services", "garage"]) == 2  # it is found, and is no Bluetooth device
     assert run(["watch", "garage", "--count", "1", "--json"]) == 0
     assert '"battery":"garage"' in capsys.readouterr().out
 

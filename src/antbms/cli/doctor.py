@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
-from .device import check_new, json_option, options_option, protocol_option, record_file_option
+from .device import check_new, json_option, look_up, options_option, protocol_option, record_file_option
 from .progress import Progress
 from .screen import can_show
 
@@ -101,6 +101,8 @@ async def _examine(
     from ..timing import DEFAULT
     from ..transport import parse_address
 
+    if device is not None:
+        device, protocol, options, _ = look_up(device, protocol, options)
     try:
         where = parse_address(device, options) if device is not None else None
     except UsageError:  # the first step tells it

@@ -9,7 +9,7 @@ import click
 from msgspec import Struct
 
 from ..errors import UsageError
-from .device import json_option, options_option
+from .device import json_option, look_up, options_option
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ async def _rows(device: str, options: Mapping[str, str]) -> list[Row]:
     from ..transport.ble import connection, in_words
     from ..transport.ble_scan import turn
 
-    where = parse_address(device, options)
+    known = look_up(device, None, options)
+    where = parse_address(known.address, known.options)
     if where.scheme != "ble":
         raise UsageError(f"{device}: only Bluetooth LE devices have services", "Next: antbms scan --kind ble")
     async with turn():

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Final
 
 from ..battery import Battery
 from ..config import BatteryConfig
@@ -17,9 +16,6 @@ from ..timing import Timing
 from ..watching import Watch
 
 log = logging.getLogger("antbms.monitor")
-
-CALLS: Final = ("switch", "command")
-"""Methods of `Battery` that a sink may call."""
 
 
 class Watched:
@@ -113,14 +109,15 @@ class Watched:
 
     async def _control(self, what: str, name: str, on: bool | None = None) -> Outcome:
         """Change the battery, between two readings. Every call and its outcome are in the log."""
-        if what not in CALLS:
-            raise UsageError(f"{self.name}: {what} is no change of a battery")
         words = " ".join(filter(None, (what, name, {True: "on", False: "off", None: ""}[on])))
         self._say(logging.INFO, f"asked to change: {words}")
 
         def change(battery: Battery) -> Awaitable[Outcome]:
-            method: Callable[..., Awaitable[Outcome]] = getattr(battery, what)
-            return method(name, on) if what == "switch" else method(name)
+            if what == "switch" and on is not None:
+                return battery.switch(name, on)
+            if what == "command":
+                return battery.command(name)
+            raise UsageError(f"{self.name}: {words} is no change of a battery")
 
         try:
             if self._watch is None:

@@ -71,6 +71,8 @@ class Timing(Struct, frozen=True, kw_only=True):
     """A battery that stays offline for one reason is said to be so again after this."""
     broker: float = 10.0
     """An MQTT broker that has not answered for this long is taken for gone; over a bad line it takes some seconds."""
+    broker_soon: float = 1.0
+    """What a broker has not acknowledged after this is written to the disk: a crash loses no more than that."""
     broker_least: float = 1.0
     """The first wait before a broker is tried again; each further wait doubles, with chance."""
     broker_most: float = 60.0

@@ -19,6 +19,8 @@ SUSPECTS = 3
 """Events in a row that are dropped because the sink cannot digest them; then it is the sink that is broken."""
 CLOSING = 3.0
 """s that a sink has to close, by its contract."""
+AGAIN = 0.5
+"""s of these in which a sink that was interrupted is offered the rest of its queue once more."""
 
 log = logging.getLogger("antbms.monitor")
 
@@ -67,7 +69,8 @@ class Lane:
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=max(0.0, seconds - CLOSING))
             self._task.cancel()
-            await asyncio.wait({self._task}, timeout=0.1)
+            if (await asyncio.wait({self._task}, timeout=AGAIN))[0] and self._queue:
+                await self._offer_again()
         closing = asyncio.ensure_future(self._sink.close())
         try:
             left = seconds - (self._timing.monotonic() - start)
@@ -79,6 +82,17 @@ class Lane:
             closing.cancel()
         if self._queue:
             self._log(logging.WARNING, f"{len(self._queue)} events are lost that it did not take")
+
+    async def _offer_again(self) -> None:
+        """A sink may have kept what it was interrupted with, and may now take the rest without waiting."""
+        offer = asyncio.ensure_future(self._hand_over_all())
+        await asyncio.wait({offer}, timeout=AGAIN)
+        offer.cancel()
+        await asyncio.wait({offer}, timeout=AGAIN)
+
+    async def _hand_over_all(self) -> None:
+        while self._queue and await self._hand_over():
+            pass
 
     # ---- the task
 

@@ -49,7 +49,13 @@ class Announcer:
 
     def recall(self, announced: Mapping[str, Announced]) -> None:
         """Take over what former runs have announced."""
-        self._announced = dict(announced)
+        self._announced = {**announced, **self._announced}
+
+    def note(self) -> None:
+        """Remember of every battery that something of it is retained now, also of those never read."""
+        for battery in self._sources:
+            if battery not in self._announced:
+                self._note(battery, Announced())
 
     def greeting(self) -> Iterator[Message]:
         """Everything again: for a broker that may have forgotten, or a Home Assistant that has been restarted."""
@@ -59,18 +65,24 @@ class Announcer:
                 if record and record.device and record.payload:
                     yield self._topic(record.device), record.payload
 
-    def former(self) -> Iterator[tuple[str, list[Message]]]:
-        """Batteries that are no longer in the configuration, and what removes them from the broker."""
+    def former(self) -> Iterator[tuple[str, list[Message], bool]]:
+        """Batteries that are no longer in the configuration, what removes them from the broker, and whether it is all.
+
+        The device of a former battery stays while one of the configuration is not known yet: that may be the same
+        device under a new name.
+        """
         used = {self._announced[name].device for name in self._sources if name in self._announced}
-        if self._config.home_assistant and (None in used or len(used) < len(self._sources)):
-            return  # one that is not known yet may be the same device under a new name
+        are_known = not self._config.home_assistant or (None not in used and len(used) == len(self._sources))
+        own = {self._topics.of(name) for name in self._sources}
         for battery, record in list(self._announced.items()):
             is_used = self._config.home_assistant and record.device in used
             device = [(self._topic(record.device), "")] if record.device and not is_used else []
+            now = device if are_known else []
             if battery not in self._sources:
-                yield battery, [*device, *((self._topics.of(battery, name), "") for name in RETAINED)]
-            elif device:
-                yield battery, device
+                names = RETAINED if self._topics.of(battery) not in own else ()
+                yield battery, [*now, *((self._topics.of(battery, name), "") for name in names)], now == device
+            elif now:
+                yield battery, now, True
 
     def forget(self, battery: str) -> None:
         """It has been removed."""

@@ -81,8 +81,11 @@ def check(config: Config) -> None:
         raise UsageError("[mqtt]: `certificate` and `key` need each other")
     for name in ("base", "discovery_prefix"):
         topic = getattr(config, name)
-        if not re.fullmatch(r"[^+#\0/$\s][^+#\0]*(?<!/)", topic):
-            raise UsageError(f"[mqtt]: {name} = {topic!r} cannot be the first part of a topic", "Not allowed: + # $")
+        if not re.fullmatch(r"(?!.*//)[^+#\0/$\s][^+#\0]*(?<!/)", topic):
+            raise UsageError(
+                f"[mqtt]: {name} = {topic!r} cannot be the first part of a topic",
+                "Not allowed: + # $ and empty levels (//)",
+            )
 
 
 def password(config: Config) -> str | None:

@@ -80,6 +80,11 @@ class Connection:
         """Whether it has ended."""
         return self._over.done()
 
+    @property
+    def ended(self) -> str | None:
+        """Why it has ended, which is also the result for every message that was under way; None if it lasts."""
+        return self._over.result() if self._over.done() else None
+
     async def lost(self) -> str:
         """Wait for the end, and say why."""
         return await asyncio.shield(self._over)

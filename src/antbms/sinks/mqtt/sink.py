@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -25,7 +25,7 @@ from .commands import Commands
 from .config import Config, spool_file
 from .connection import Connection, Incoming
 from .history import History
-from .spool import Spool
+from .spool import Announced, Spool
 from .topics import Topics
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,13 @@ class Mqtt:
         self._commands = Commands(self._topics, sources, timing, self._answer)
         self._spool = Spool(spool_file(config), config.keep_megabytes * 1e6, config.keep_days)
         self._worker = Worker("antbms-mqtt")
-        self._history = History(config, self._topics, timing, self._spool, self._worker, self._on_refusal)
+        self._history = History(
+            config, self._topics, timing, self._spool, self._worker, self._on_refusal, self._say_file
+        )
+        self._file_said: str | None = None
+        self._opened_at = 0.0
+        self._unremembered: dict[str, Announced | None] = {}
+        self._tidy = asyncio.Event()
         self._client_id = config.client_id or f"antbms-{secrets.token_hex(4)}"
         self._connection: Connection | None = None
         self._answering: Connection | None = None  # the same, from before the greeting on
@@ -72,8 +78,10 @@ class Mqtt:
         return self._spool.waiting
 
     async def take(self, events: Sequence[Event]) -> None:
+        if not self._spool.is_open:
+            await self._open_spool()
         if self._task is None:
-            await self._start()
+            self._task = asyncio.create_task(self._run(), name="antbms mqtt")
         for event in events:
             self._board.take(event)
         if self._connection is not None:
@@ -85,25 +93,40 @@ class Mqtt:
 
     async def close(self) -> None:
         self._closing = True
-        await self._commands.close()
+        try:
+            await self._commands.close()
+            if self._task is not None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GOODBYE):
+                        await self._say_goodbye()
+        except Exception:  # what waits on the disk is worth more than the farewell
+            log.exception("%s: unexpected while closing", self._config.broker)
         if self._task is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GOODBYE):
-                    await self._say_goodbye()
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         with suppress(TimeoutError):
             async with asyncio.timeout(0.5):
                 await self._worker.run(self._spool.close)
         self._worker.stop()
 
-    async def _start(self) -> None:
-        if note := await self._worker.run(lambda: self._spool.open(self._timing.now())):
-            log.warning("%s: %s", self._config.broker, note)
-        self._announcer.recall(await self._worker.run(self._spool.announced))
-        self._task = asyncio.create_task(self._run(), name="antbms mqtt")
+    async def _open_spool(self) -> None:
+        """Try now and then: without the file the broker still gets what is new, and a reading it does not take is
+        refused by `take`."""
+        now = self._timing.monotonic()
+        if self._file_said is not None and now - self._opened_at < self._timing.broker_most:
+            return
+        self._opened_at = now
+        try:
+            if note := await self._worker.run(lambda: self._spool.open(self._timing.now())):
+                log.warning("%s: %s", self._config.broker, note)
+            self._announcer.recall(await self._worker.run(self._spool.announced))
+        except SinkError as error:
+            self._say_file(error)
+            return
+        self._say_file(None)
+        self._history.wake()
+        self._tidy.set()
 
     async def _say_goodbye(self) -> None:
         """A clean end sends no will, so it is said."""
@@ -165,23 +188,23 @@ class Mqtt:
 
     async def _serve(self, connection: Connection) -> str:
         """Everything while the connection lasts; why it ended."""
-        self._refused.clear()
         self._connection = connection
         self._send_everything(connection)
         self._say(None)
         await self._announce(connection, self._board.snapshots())
-        await self._remove_former(connection)
         drain = asyncio.ensure_future(self._history.drain(connection))
+        tidy = asyncio.ensure_future(self._remove_former(connection))
         lost = asyncio.ensure_future(connection.lost())
         try:
-            await asyncio.wait((drain, lost), return_when=asyncio.FIRST_COMPLETED)
-            if drain.done():
-                await drain  # the file failed
+            await asyncio.wait((drain, tidy, lost), return_when=asyncio.FIRST_COMPLETED)
+            for work in (drain, tidy):
+                if work.done():
+                    await work  # a mistake of ours
             return await lost
         finally:
-            for task in (drain, lost):
+            for task in (drain, tidy, lost):
                 task.cancel()
-            await asyncio.gather(drain, lost, return_exceptions=True)
+            await asyncio.gather(drain, tidy, lost, return_exceptions=True)
 
     def _subscriptions(self) -> list[str]:
         birth = [self._birth] if self._config.home_assistant else []
@@ -193,6 +216,7 @@ class Mqtt:
         return f"{self._config.discovery_prefix}/status"
 
     def _send_everything(self, connection: Connection) -> None:
+        self._announcer.note()
         self._send(connection, self._announcer.greeting())
         self._send(connection, self._board.greeting())
 
@@ -202,19 +226,32 @@ class Mqtt:
             if isinstance(event, Snapshot):
                 self._send(connection, self._announcer.see(event))
         changed, self._announcer.changed = self._announcer.changed, {}
-        for battery, record in changed.items():
-            await self._worker.run(partial(self._spool.announce, battery, record))
+        await self._remember(changed)
         if changed:
-            await self._remove_former(connection)
+            self._tidy.set()
+
+    async def _remember(self, changed: Mapping[str, Announced | None]) -> None:
+        """Write what was announced to the file, now or as soon as it works again."""
+        self._unremembered.update(changed)
+        try:
+            for battery, record in list(self._unremembered.items()):
+                await self._worker.run(partial(self._spool.announce, battery, record))
+                if self._unremembered.get(battery) is record:
+                    self._unremembered.pop(battery, None)
+        except SinkError as error:
+            self._say_file(error)
 
     async def _remove_former(self, connection: Connection) -> None:
-        """Take back what was announced of batteries that are no longer there, until the broker has taken it."""
-        for battery, messages in list(self._announcer.former()):
-            problems = await asyncio.gather(*self._send(connection, messages))
-            if not any(problems):
-                self._announcer.forget(battery)
-                await self._worker.run(partial(self._spool.announce, battery, None))
-                log.info("%s: %s was removed", self._config.broker, battery)
+        """Take back what was announced of batteries that are no longer there, while the connection lasts."""
+        while not connection.is_over:
+            self._tidy.clear()
+            for battery, messages, is_all in list(self._announcer.former()):
+                problems = await asyncio.gather(*self._send(connection, messages))
+                if is_all and not any(problems):
+                    self._announcer.forget(battery)
+                    await self._remember({battery: None})
+                    log.info("%s: %s was removed", self._config.broker, battery)
+            await self._tidy.wait()
 
     def _answer(self, topic: str, payload: str) -> None:
         """Publish what came of a command; not retained."""
@@ -249,7 +286,7 @@ class Mqtt:
             self._on_refusal(connection, topic, problem)
 
     def _on_refusal(self, connection: Connection, topic: str, problem: str) -> None:
-        if not connection.is_over and topic not in self._refused:
+        if problem != connection.ended and topic not in self._refused:
             self._refused.add(topic)
             log.warning("%s: the broker does not take %s: %s", self._config.broker, topic, problem)
 
@@ -266,6 +303,13 @@ class Mqtt:
             "dropped": self._spool.dropped,
         }
         self._send(connection, [(self._topics.bridge("state"), msgspec.json.encode(record).decode())])
+
+    def _say_file(self, error: SinkError | None) -> None:
+        """Log trouble with the file once."""
+        problem = None if error is None else error.text()
+        if problem is not None and problem != self._file_said:
+            log.warning("%s", problem)
+        self._file_said = problem
 
     def _say(self, problem: str | None) -> None:
         """Log what has changed: that it works, or why not."""

@@ -6,7 +6,8 @@ Blocking, and for one thread at a time.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -56,11 +57,19 @@ class Spool:
     def __init__(self, path: Path, most_bytes: float, most_days: float) -> None:
         self.path = path
         self.waiting = 0
+        self.of: Counter[str] = Counter()
+        """How many wait of each battery."""
         self.dropped = 0
         self._bytes = 0
         self._most_bytes = most_bytes
         self._most_age = timedelta(days=most_days)
         self._base: sqlite3.Connection | None = None
+        self._closed = SinkError(f"mqtt: {path} is not open")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether readings can be kept."""
+        return self._base is not None
 
     def open(self, now: datetime) -> str | None:
         """Open or make the file. A file that is damaged is put aside; then the answer says so. Raises `SinkError`."""
@@ -77,7 +86,8 @@ class Spool:
                 return f"{self.path} is damaged ({error}); it was renamed to {aside.name}, and a new one begun"
         except (sqlite3.Error, OSError) as error:
             self.close()
-            raise self._trouble(error) from error
+            self._closed = self._trouble(error)
+            raise self._closed from error
         return None
 
     def _open(self) -> None:
@@ -96,8 +106,10 @@ class Spool:
         elif version != VERSION:
             raise sqlite3.OperationalError(f"it was made by a newer antbms (version {version})")
         base.execute("COMMIT")
-        count, size = base.execute("SELECT count(*), coalesce(sum(length(payload)), 0) FROM reading").fetchone()
-        self.waiting, self._bytes = count, size + ROW * count
+        rows = base.execute("SELECT battery, count(*), sum(length(payload)) FROM reading GROUP BY battery").fetchall()
+        self.of = Counter({battery: count for battery, count, _ in rows})
+        self.waiting = self.of.total()
+        self._bytes = sum(size for *_, size in rows) + ROW * self.waiting
         dropped = base.execute("SELECT value FROM count WHERE name = 'dropped'").fetchone()
         self.dropped = dropped[0] if dropped else 0
 
@@ -106,7 +118,7 @@ class Spool:
 
         Raises `SinkError`: then none of them is kept.
         """
-        before = self.waiting, self._bytes, self.dropped
+        before = self.waiting, self.of.copy(), self._bytes, self.dropped
         base = self._connection
         try:
             with _Transaction(base):
@@ -116,20 +128,23 @@ class Spool:
                         (one.battery, one.time, one.payload),
                     )
                     self.waiting += done.rowcount
+                    self.of[one.battery] += done.rowcount
                     self._bytes += done.rowcount * (len(one.payload) + ROW)
                 return self._trim(base, timestamp(now - self._most_age))
         except sqlite3.Error as error:
-            self.waiting, self._bytes, self.dropped = before
+            self.waiting, self.of, self._bytes, self.dropped = before
             raise self._trouble(error) from error
 
     def _trim(self, base: sqlite3.Connection, oldest: str) -> int:
         """Drop what is too old or too much. Readings lie in the order in which they came."""
         last, count = 0, 0
-        for number, time, size in base.execute("SELECT id, time, length(payload) FROM reading ORDER BY id"):
+        rows = base.execute("SELECT id, battery, time, length(payload) FROM reading ORDER BY id")
+        for number, battery, time, size in rows:
             if time >= oldest and self._bytes <= self._most_bytes:
                 break
             last, count = number, count + 1
             self._bytes -= size + ROW
+            self.of[battery] -= 1
         if count:
             base.execute("DELETE FROM reading WHERE id <= ?", (last,))
             self.waiting -= count
@@ -137,11 +152,13 @@ class Spool:
             base.execute("INSERT OR REPLACE INTO count VALUES ('dropped', ?)", (self.dropped,))
         return count
 
-    def first(self, count: int) -> list[Reading]:
-        """The oldest that wait, oldest first. Raises `SinkError`."""
+    def first(self, count: int, without: Collection[str] = ()) -> list[Reading]:
+        """The oldest that wait, oldest first; none of the batteries `without`. Raises `SinkError`."""
+        marks = ", ".join("?" * len(without))
         try:
             rows = self._connection.execute(
-                "SELECT battery, time, payload FROM reading ORDER BY id LIMIT ?", (count,)
+                f"SELECT battery, time, payload FROM reading WHERE battery NOT IN ({marks}) ORDER BY id LIMIT ?",
+                (*without, count),
             ).fetchall()
         except sqlite3.Error as error:
             raise self._trouble(error) from error
@@ -150,16 +167,18 @@ class Spool:
     def remove(self, readings: Sequence[Reading]) -> None:
         """Forget readings, because the broker has them. Raises `SinkError`."""
         base = self._connection
-        gone = size = 0
+        gone: Counter[str] = Counter()
+        size = 0
         try:
             with _Transaction(base):
                 for one in readings:
                     done = base.execute("DELETE FROM reading WHERE battery = ? AND time = ?", (one.battery, one.time))
-                    gone += done.rowcount
+                    gone[one.battery] += done.rowcount
                     size += done.rowcount * (len(one.payload) + ROW)
         except sqlite3.Error as error:
             raise self._trouble(error) from error
-        self.waiting -= gone
+        self.waiting -= gone.total()
+        self.of.subtract(gone)
         self._bytes -= size
 
     def announced(self) -> dict[str, Announced]:
@@ -191,7 +210,7 @@ class Spool:
     @property
     def _connection(self) -> sqlite3.Connection:
         if self._base is None:
-            raise SinkError(f"mqtt: {self.path} is not open")
+            raise self._closed
         return self._base
 
     def _trouble(self, error: Exception) -> SinkError:

@@ -120,25 +120,25 @@ class Battery:
         async with self._asker.lock:
             await self._asker.link.login(exchange, patience=patience, unpack=self._asker.spoken.unpack)
 
-    async def switch(self, name: str, on: bool) -> Outcome:
+    async def switch(self, name: str, on: bool, *, until: float | None = None) -> Outcome:
         """Turn a switch (`charge`, `discharge`; `balance` and `buzzer` of `ant`) on or off, and see that it is done.
 
         Sent once; then the status is read until it shows the change, `Timing.settle` s at most. The outcome says
         whether it does, or has no state that could. Raises `Refused`, `PasswordNeeded`, `Unconfirmed` (also if the
         acknowledgement was lost, and the state is not the wanted one), `UsageError` for a switch that is not there, and
-        before it is sent as `read` does.
+        before it is sent as `read` does. until: s on `Timing.monotonic`; `LinkError` if it could not be sent by then.
         """
         async with self._asker.lock:
-            return await changes.switch(self._asker, name, on)
+            return await changes.switch(self._asker, name, on, until)
 
-    async def command(self, name: str, dangerous: bool = False) -> Outcome:
+    async def command(self, name: str, dangerous: bool = False, *, until: float | None = None) -> Outcome:
         """Tell the battery to do something: a name of `protocol.COMMANDS`, such as `restart`. Sent once.
 
         dangerous: the caller knows what it does; commands marked as such are refused without. Those for a battery at
-        rest are refused while a current flows. Raises as `switch` does.
+        rest are refused while a current flows. until: as for `switch`, and it raises as that does.
         """
         async with self._asker.lock:
-            return await changes.command(self._asker, name, dangerous=dangerous)
+            return await changes.command(self._asker, name, until, dangerous=dangerous)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from .asking import Asker
-from .errors import LinkLost, NoAnswer, Refused, Unconfirmed, UsageError
+from .errors import LinkError, LinkLost, NoAnswer, Refused, Unconfirmed, UsageError
 from .model import Outcome, Snapshot
 from .protocol.packet import Packet, Request
 from .protocol.settings import Command, Shows, Switch
@@ -17,7 +17,7 @@ REST = 0.5
 """A up to which a battery counts as at rest: an offset of the measurement, which is what zeroing the current mends."""
 
 
-async def switch(asker: Asker, name: str, on: bool) -> Outcome:
+async def switch(asker: Asker, name: str, on: bool, until: float | None = None) -> Outcome:
     """See `Battery.switch`."""
     row = asker.spoken.SWITCHES.get(name)
     if row is None:
@@ -35,11 +35,12 @@ async def switch(asker: Asker, name: str, on: bool) -> Outcome:
     if unknown := [other for other, state in keep.items() if state is None]:
         raise Unconfirmed(f"{asker.name}: {name} was not changed: the state of {unknown[0]}, set together, is unknown")
     change = f"{name} {_word(on)}"
+    _check_time(asker, change, until)
     acknowledgement = await _send(asker, asker.spoken.switch_request(name, on, keep), change, shown)
     return await _seen(asker, row, before, on, acknowledgement)
 
 
-async def command(asker: Asker, name: str, *, dangerous: bool) -> Outcome:
+async def command(asker: Asker, name: str, until: float | None = None, *, dangerous: bool) -> Outcome:
     """See `Battery.command`."""
     row = asker.spoken.COMMANDS.get(name)
     if row is None:
@@ -52,6 +53,7 @@ async def command(asker: Asker, name: str, *, dangerous: bool) -> Outcome:
     shown = await asker.snapshot()
     if row.at_rest:
         _check_rest(asker.name, row, shown)
+    _check_time(asker, name, until)
     if await _send(asker, row.request, name, shown) is None:
         raise Unconfirmed(
             f"{asker.name}: {name} was sent once, and no acknowledgement came: whether it was done is not known",
@@ -61,6 +63,15 @@ async def command(asker: Asker, name: str, *, dangerous: bool) -> Outcome:
         what=name, before=None, wanted=None, seen=None, confirmed=False,
         text=f"{name}: acknowledged; the battery has no state that shows it",
     )  # fmt: skip
+
+
+def _check_time(asker: Asker, change: str, until: float | None) -> None:
+    """Raise `LinkError` for what nobody expects any longer. Just before it is sent: all waits lie behind it."""
+    if until is not None and asker.timing.monotonic() > until:
+        raise LinkError(
+            f"{asker.name}: {change} could not be sent in time, so nothing was sent",
+            "The battery or its link was busy. Next: give it again, if it is still wanted.",
+        )
 
 
 async def _send(asker: Asker, request: Request, change: str, shown: Snapshot) -> Packet | None:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from .errors import FileError, UsageError
+from .errors import FileError, UsageError, shown
 from .folders import config_folder
 from .sinks import KINDS
 from .transport import parse_address
@@ -151,6 +151,11 @@ def _batteries(path: Path, tables: Mapping[str, Any]) -> dict[str, BatteryConfig
         where = f"{path}: [batteries.{name}]"
         if not _NAME.fullmatch(name):
             raise UsageError(f"{where}: a name has up to 64 characters, none of / \\ + # :")
+        if name != shown(name):
+            raise UsageError(
+                f"{where}: the name holds a character that cannot be seen or printed: {name!a}",
+                "Next: write it anew. A space may be one that does not break, copied from elsewhere.",
+            )
         batteries[name] = battery = convert(where, table, BatteryConfig)
         try:
             address = parse_address(battery.address, battery.all_options())

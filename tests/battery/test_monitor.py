@@ -373,7 +373,7 @@ def test_control_changes_the_battery_between_readings_and_is_logged(
     calls: list[tuple[Any, ...]] = []
     active = 0
 
-    async def switch(self: Battery, name: str, on: bool) -> Outcome:
+    async def switch(self: Battery, name: str, on: bool, *, until: float) -> Outcome:
         nonlocal active
         active += 1
         assert active == 1  # calls of several tasks wait for each other
@@ -382,7 +382,7 @@ def test_control_changes_the_battery_between_readings_and_is_logged(
         active -= 1
         return OUTCOME
 
-    async def command(self: Battery, name: str) -> Outcome:
+    async def command(self: Battery, name: str, *, until: float) -> Outcome:
         raise LinkError("COM9: link lost")
 
     monkeypatch.setattr(Battery, "switch", switch)
@@ -410,6 +410,45 @@ def test_control_changes_the_battery_between_readings_and_is_logged(
     assert "COM9: asked to change: switch charge off" in caplog.text
     assert "COM9: changed (switch charge off): charge is off now" in caplog.text
     assert "COM9: not changed (command restart): link lost" in caplog.text
+
+
+def test_what_waited_for_its_link_too_long_is_never_sent(caplog: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command is given while the link is opened anew, which takes longer than a command lives."""
+    world = World()
+
+    async def main() -> None:
+        monitor = Monitor(config("COM9"), timing(), {"good": Good()})
+        control = monitor.sources["COM9"].control
+        assert control is not None
+        task = asyncio.create_task(monitored(monitor, 120))
+        await asyncio.sleep(10)
+        monkeypatch.setattr("watch_world.OPENING", 15.0)
+        world.become("late")  # a reading begins, and holds the link
+        await asyncio.sleep(1.5)
+        begun = now()
+        asked = asyncio.create_task(control("switch", "charge", False))
+        in_time = asyncio.create_task(control("switch", "discharge", False, now() + 100))
+        await asyncio.sleep(0.5)
+        world.become("lost")
+        with pytest.raises(LinkError, match="nothing was sent"):
+            await asked
+        assert now() - begun > 10
+        assert (await in_time).seen is False  # it may wait longer
+        assert world.device.snapshot().switches["charge"].on is True
+        await task
+
+    with worlds(COM9=world), caplog.at_level(logging.INFO):
+        run(main())
+    assert "not changed (switch charge off)" in caplog.text
+
+
+def test_a_name_that_cannot_be_printed_hides_no_reading() -> None:
+    """The configuration refuses it; a program that builds one of its own may not know."""
+    good = Good()
+    odd = Config(batteries={"a\u00a0b": BatteryConfig(address="COM9", protocol="ant")})
+    with worlds(COM9=World()):
+        run(monitored(Monitor(odd, timing(), {"good": good}), 10))
+    assert len([one for one in good.events if isinstance(one, Snapshot)]) >= 9
 
 
 def test_sinks_get_the_sources_and_their_counters_never_fall() -> None:

@@ -164,7 +164,7 @@ def test_the_broker_of_the_example_lets_through_what_is_needed(
 ) -> None:
     asked: list[str] = []
 
-    async def control(kind: str, name: str, value: bool | None) -> Outcome:
+    async def control(kind: str, name: str, value: bool | None, until: float | None = None) -> Outcome:
         asked.append(name)
         return Outcome(what=name, before=None, wanted=value, seen=value, confirmed=True, text="done")
 

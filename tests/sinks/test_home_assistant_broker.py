@@ -148,7 +148,7 @@ def test_a_broker_that_forgot_everything_is_told_again(running: Broker, seen: Ob
 
 
 def test_no_control_no_switch_and_the_other_way_round(running: Broker, seen: Observer, tmp_path: Path) -> None:
-    async def control(kind: str, name: str, value: bool | None) -> Outcome:
+    async def control(kind: str, name: str, value: bool | None, until: float | None = None) -> Outcome:
         raise AssertionError
 
     allowed = sources(info=info(), control=control)

@@ -32,11 +32,13 @@ class FakeBattery:
 
     def __init__(self, answer: Callable[[bool | None], Outcome] | None = None) -> None:
         self.asked: list[tuple[str, str, bool | None]] = []
+        self.until: list[float | None] = []
         self.answer = answer or confirmed
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def control(self, kind: str, name: str, value: bool | None) -> Outcome:
+    async def control(self, kind: str, name: str, value: bool | None, until: float | None = None) -> Outcome:
+        self.until.append(until)
         self.asked.append((kind, name, value))
         await self.gate.wait()
         return self.answer(value)
@@ -310,6 +312,8 @@ def test_a_command_that_says_when_it_was_given(seconds: float, outcome: str) -> 
         await until(lambda: told)
         assert told[0]["outcome"] == outcome
         assert len(battery.asked) == (outcome == "confirmed")
+        if outcome == "confirmed":  # and the battery's link may take no longer either
+            assert battery.until == [pytest.approx(clock.seconds + 10 + seconds)]
 
     asyncio.run(main())
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError
+from ..errors import UsageError, shown
 from .device import LONGEST, Seconds, look_up
 
 if TYPE_CHECKING:
@@ -85,11 +85,12 @@ def _ad_hoc(devices: Sequence[str], store: Path | None) -> Config:
 
     batteries = {}
     for device in devices:
-        if device in batteries:
+        name = shown(device)  # as its snapshots will call it
+        if name in batteries:
             raise UsageError(f"monitor: {device} is given twice")
         known = look_up(device, None, {})
         parse_address(known.address, known.options)
-        batteries[device] = BatteryConfig(
+        batteries[name] = BatteryConfig(
             address=known.address,
             protocol=known.protocol,  # type: ignore[arg-type]  # it comes from a configuration, or is None
             options=dict(known.options),

@@ -77,7 +77,8 @@ class Monitor:
         return [(one, index * self._every[one.name] / count) for index, one in enumerate(self.sources.values())]
 
     def _put(self, event: Event) -> None:
-        event = self._meters[event.battery](event)
+        meter = self._meters.get(event.battery)  # by its name in snapshots, which is made fit to be printed
+        event = meter(event) if meter is not None else event
         for lane in self.lanes:
             lane.put(event)
 

@@ -107,16 +107,20 @@ class Watched:
         time = self._timing.now()
         self._put(Offline(time=time, battery=self.name, since=self._since or time, reason=reason))
 
-    async def _control(self, what: str, name: str, on: bool | None = None) -> Outcome:
-        """Change the battery, between two readings. Every call and its outcome are in the log."""
+    async def _control(self, what: str, name: str, on: bool | None, until: float | None = None) -> Outcome:
+        """Change the battery, between two readings. Every call and its outcome are in the log.
+
+        Waiting for the link may take minutes. Who gave the command has gone on by then, so it is not sent any more.
+        """
         words = " ".join(filter(None, (what, name, {True: "on", False: "off", None: ""}[on])))
         self._say(logging.INFO, f"asked to change: {words}")
+        last = self._timing.monotonic() + self._timing.command if until is None else until
 
         def change(battery: Battery) -> Awaitable[Outcome]:
             if what == "switch" and on is not None:
-                return battery.switch(name, on)
+                return battery.switch(name, on, until=last)
             if what == "command":
-                return battery.command(name)
+                return battery.command(name, until=last)
             raise UsageError(f"{self.name}: {words} is no change of a battery")
 
         try:

@@ -6,7 +6,7 @@ configuration; and `make(config, sources, timing) -> Sink`, which only builds: o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -14,11 +14,16 @@ from ..errors import UsageError
 from ..extras import how_to_install
 from ..model import DeviceInfo, Event, Outcome
 
-Control = Callable[[str, str, bool | None], Awaitable[Outcome]]
-"""Changes a battery: `await control("switch", "charge", False)`, `await control("command", "restart", None)`.
 
-Verified by the battery's own state; raises `AntbmsError`. Calls of several tasks wait for each other.
-"""
+class Control(Protocol):
+    """Changes a battery: `await control("switch", "charge", False)`, `await control("command", "restart", None)`.
+
+    Verified by the battery's own state; raises `AntbmsError`. Calls of several tasks wait for each other.
+    """
+
+    async def __call__(self, what: str, name: str, on: bool | None, until: float | None = None) -> Outcome:
+        """until: s on `Timing.monotonic`; what could not be sent until then never is. By default `Timing.command`
+        after the call."""
 
 
 class Source(Protocol):

@@ -5,7 +5,7 @@ MQTT says neither when a command was given nor whether it is old. So what could 
 - retained messages: they are old by nature;
 - what waited in a session: there is none, since every connection begins a new one;
 - what lay in the socket while this computer slept: such a connection is given up with all it brought;
-- what waited here for longer than `Timing.command`, because the battery was busy with another command;
+- what waited here for longer than `Timing.command`, because the battery was busy, or its link was opened anew;
 - what says itself that it is older: `{"value": "ON", "time": "2026-11-22T05:00:00Z"}`.
 """
 
@@ -122,7 +122,7 @@ class Commands:
                     self._drop(command, reason)
                     return
                 is_given = True
-                outcome = await control(command.kind, command.name, command.value)
+                outcome = await control(command.kind, command.name, command.value, self._until(command))
         except AntbmsError as error:
             ending = next((word for kind, word in ENDINGS if isinstance(error, kind)), "failed")
             log.debug("%s: %s: %s: %s", command.battery, _words(command), ending, error.text())
@@ -144,6 +144,14 @@ class Commands:
             self._tell(command, "confirmed" if outcome.confirmed else "acknowledged", outcome.text, outcome)
         finally:
             self._waiting[command.battery] -= 1
+
+    def _until(self, command: Command) -> float:
+        """When it will be too old, on the monotonic clock (s)."""
+        until = command.at + self._timing.command
+        if command.time is not None:
+            age = (self._timing.now() - command.time).total_seconds()
+            until = min(until, self._timing.monotonic() - age + self._timing.command)
+        return until
 
     def _too_old(self, command: Command) -> str | None:
         waited = self._timing.monotonic() - command.at

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +36,41 @@ def test_two_simulated_batteries_work_at_once_and_a_signal_ends_it(name: str) ->
     assert {record.get("battery") for record in records} == {"sim:ant", "sim:jbd", None}
     assert all(record["message"].startswith(record.get("battery", "monitor")) for record in records)
     assert records[-1]["message"] == "monitor: stopped"
+
+
+def test_the_end_of_its_reader_ends_it_quietly() -> None:
+    """As `antbms monitor sim: | head -1`."""
+    with start("sim:", "--every", "0.1") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith("{")
+        process.stdout.close()
+        process.stdout = None
+        _, log = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert "Traceback" not in log
+    assert "takes no readings" not in log
+    assert log.rstrip().endswith("monitor: stopped")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_reader_that_does_not_read_holds_no_battery_and_a_signal_ends_it(tmp_path: Path) -> None:
+    """The totals are the witness: they are written after 4 s, when the pipe (64 kB) has long been full."""
+    totals, held = tmp_path / "totals.json", tmp_path / "held.toml"
+    batteries = "".join(f'[batteries.b{number}]\naddress = "sim:?load=constant"\n' for number in range(8))
+    held.write_text(f"[monitor]\nevery = 0.1\nstate = '{totals}'\n{batteries}", "utf-8")
+    with start("-c", str(held)) as process:
+        try:
+            end = time.monotonic() + 20
+            while not totals.exists():
+                assert time.monotonic() < end, "the batteries stand still"
+                time.sleep(0.1)
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=10)
+            assert time.monotonic() - began < 5
+        finally:
+            process.kill()
+        written, _ = process.communicate()
+    assert len(written) < 150_000  # of more than 500 000 that were read: it was held
+    assert process.returncode == 0

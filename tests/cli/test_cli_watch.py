@@ -148,3 +148,10 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
         os.dup2(full.fileno(), put._file.fileno())
         with pytest.raises(FileError, match=r"a\.csv: no space left"):
             put(snapshot())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("path", ["/dev/full", "/dev/zero"])
+def test_a_device_without_end_is_refused_at_once(path: str, capsys: Printed) -> None:
+    assert run(["watch", "sim:", "--csv", path, "--count", "1"]) == 2
+    assert f"{path}: is a device or a pipe" in capsys.readouterr().err

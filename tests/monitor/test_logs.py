@@ -52,6 +52,25 @@ def test_json(restored: None) -> None:
     assert counters["counters"] == {"requests": 3}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="sizes of pipes")
+def test_standard_error_that_nobody_reads_holds_nothing(restored: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    stream = open(writing, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - the thread uses it longest
+    with open(reading, "rb"):  # noqa: PTH123
+        monkeypatch.setattr(sys, "stderr", stream)
+        handler = set_up()
+        log = logging.getLogger("antbms.monitor")
+        for number in range(12_000):  # more than a pipe and the queue hold
+            log.info("%d %s", number, 100 * "x")
+        handler.flush()
+        first = os.read(reading, 65_536)
+        assert first.splitlines()[0].endswith(b"0 " + 100 * b"x")
+        while b"9000 " not in os.read(reading, 65_536):
+            pass
+    handler.flush()  # nobody reads any longer, so all others go at once
+    stream.close()
+
+
 def test_the_journal_gets_priorities_and_no_time() -> None:
     record = logging.LogRecord("antbms", logging.WARNING, "", 0, "garage: offline\n  Is it on?", (), None)
     assert TextFormatter(journal=True).format(record) == "<4>garage: offline\n<4>  Is it on?"

@@ -38,6 +38,12 @@ class CsvLog:
 
     def __enter__(self) -> CsvLog:
         with self._in_words():
+            # A device or pipe may have no end: what it holds cannot be read first, nor continued.
+            if self._path.exists() and not self._path.is_file() and not self._path.is_dir():
+                raise UsageError(
+                    f"{self._path}: is a device or a pipe, and no file that could be continued",
+                    "Next: give a file; or for another program, --json without --csv.",
+                )
             self._file = self._path.open("ab", buffering=0)
             with self._path.open("rb") as before:
                 self._columns = _header(before)

@@ -127,12 +127,17 @@ async def _monitor(config: Config, totals: Path | None) -> int:
     from ..monitor.systemd import serve
     from .stop import stopping
 
-    set_up(config.monitor.log_format, config.monitor.log_level)
+    log = set_up(config.monitor.log_format, config.monitor.log_level)
     sinks: dict[str, Sink] = {}
-    if not config.sinks:
-        from .shown import shown
+    try:
+        with stopping() as stop:
+            if not config.sinks:
+                from .shown import shown
 
-        sinks["screen"] = shown(config.batteries)
-    with stopping() as stop:
-        await serve(Monitor(config, sinks=sinks, totals=totals), stop)
+                sinks["screen"] = shown(config.batteries, stop.set)
+            await serve(Monitor(config, sinks=sinks, totals=totals), stop)
+    finally:
+        log.flush()
+    if stop.number is None:  # the reader of our output is gone, as of `| head`
+        return 1
     return 130 if stop.number == signal.SIGINT else 0

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import click
-
+from ..errors import SinkError
 from ..model import QUANTITIES, Event, Offline, Snapshot
+from ..monitor.streams import write
 from ..sinks.base import Sink
+from ..sinks.worker import Worker
 from ..timing import DEFAULT, Timing
 
 if TYPE_CHECKING:
@@ -24,20 +26,36 @@ REFRESH = 0.5
 """s between two pictures at least."""
 
 
-def shown(names: Iterable[str]) -> Sink:
-    """A sink that shows readings as it fits where they go."""
-    return Board(names) if sys.stdout.isatty() else Lines()
+def shown(names: Iterable[str], on_gone: Callable[[], None]) -> Sink:
+    """A sink that shows readings as it fits where they go. on_gone: called when nobody reads them any longer."""
+    return Board(names) if sys.stdout.isatty() else Lines(on_gone)
 
 
 class Lines:
-    """A line of JSON an event."""
+    """A line of JSON an event. A thread writes them: a program that does not read holds no battery."""
+
+    def __init__(self, on_gone: Callable[[], None]) -> None:
+        self._on_gone = on_gone
+        self._worker = Worker("antbms-output")
+        self._before: Sequence[Event] = ()
 
     async def take(self, events: Sequence[Event]) -> None:
-        for event in events:
-            click.echo(event.to_json())
+        try:
+            await self._worker.run(lambda: self._write(events))
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL):
+                self._on_gone()
+                return
+            raise SinkError(f"output: {(error.strerror or str(error)).lower()}") from error
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        self._worker.stop()
+
+    def _write(self, events: Sequence[Event]) -> None:
+        """Events come again when writing took too long for the monitor; then it went on here, and they are written."""
+        written = set(map(id, self._before))
+        write(sys.stdout, "".join(f"{event.to_json()}\n" for event in events if id(event) not in written))
+        self._before = events
 
 
 class Board:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import sys
+import threading
 import time
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 import msgspec
 
+from .streams import write
+
 PARTS: Final = ("battery", "sink", "counters")
 """What a record may bear besides its text."""
+WAITING: Final = 10_000
+"""Lines that wait for standard error at most; further ones are dropped."""
+FLUSH: Final = 0.4
+"""s that the last lines have to be written in: a monitor ends within 5 s, read or not."""
 _JOURNAL: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 """Level → priority of syslog, as systemd reads it at the beginning of a line."""
 
@@ -51,20 +60,43 @@ class JsonFormatter(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
-class _StandardError(logging.StreamHandler[TextIO]):
-    """Writes to what standard error is now: a live picture takes its place for a while."""
+class _StandardError(logging.Handler):
+    """Writes to what standard error is when a line is written: a live picture takes its place for a while.
 
-    @property
-    def stream(self) -> TextIO:
-        return sys.stderr
+    A thread writes, so a terminal or program that does not read holds no battery. Lines that it leaves lying are lost.
+    """
 
-    @stream.setter
-    def stream(self, value: TextIO) -> None:
-        """It is what it is."""
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: queue.Queue[str | threading.Event] = queue.Queue(WAITING)
+        threading.Thread(target=self._serve, name="antbms-log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(queue.Full):
+            self._lines.put_nowait(f"{self.format(record)}\n")
+
+    def flush(self) -> None:
+        """Wait until all is written, `FLUSH` s at most."""
+        done = threading.Event()
+        with suppress(queue.Full):
+            self._lines.put_nowait(done)
+            done.wait(FLUSH)
+
+    def _serve(self) -> None:
+        while True:
+            line = self._lines.get()
+            if isinstance(line, threading.Event):
+                line.set()
+                continue
+            with suppress(OSError, ValueError):  # it is closed: there is nowhere to say so
+                write(sys.stderr, line)
 
 
-def set_up(format: str = "text", level: str = "info", stream: TextIO | None = None) -> None:
-    """Send the log to standard error (or `stream`), in place of where it went before. Libraries only warn."""
+def set_up(format: str = "text", level: str = "info", stream: TextIO | None = None) -> logging.Handler:
+    """Send the log to standard error (or `stream`), in place of where it went before. Libraries only warn.
+
+    What is returned is to be flushed at the end.
+    """
     handler = logging.StreamHandler(stream) if stream is not None else _StandardError()
     journal = stream is None and "JOURNAL_STREAM" in os.environ
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter(journal))
@@ -72,3 +104,4 @@ def set_up(format: str = "text", level: str = "info", stream: TextIO | None = No
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("antbms").setLevel(level.upper())
+    return handler

@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 
 from .errors import FileError, UsageError, shown
 from .folders import config_folder
+from .sim import make_device
 from .sinks import KINDS
 from .transport import parse_address
 
@@ -103,6 +104,33 @@ def load(path: Path) -> Config:
     if not config.batteries:
         raise UsageError(f"{path}: names no battery", 'Next: add [batteries.garage] with address = "…" below it.')
     return config
+
+
+def check(config: Config) -> None:
+    """What `load` lets through, since it may be different where the monitor runs, or would hold up other batteries:
+    options of simulated batteries, passwords that are not there, times that do not fit. Raises `UsageError`.
+    """
+    for name, battery in config.batteries.items():
+        where = f"[batteries.{name}]"
+        address = parse_address(battery.address, battery.all_options())
+        if address.scheme == "sim":
+            try:
+                make_device(address.target or "ant", address.options)
+            except UsageError as error:
+                raise UsageError(f"{where}: {error}", *error.hints) from None
+        secret = address.options.get("password_env")
+        if secret is not None and secret not in os.environ:
+            raise UsageError(f"{where}: the environment variable {secret}, which should hold the password, is not set")
+        every = battery.every or config.monitor.every
+        for sink, section in config.sinks.items():
+            shortest = getattr(section.config, "expire_after", None)
+            if shortest is not None and shortest < every:
+                raise UsageError(
+                    f"[{sink}]: `expire_after`: values would vanish after {shortest:g} s, and {name} is read every"
+                    f" {every:g} s"
+                )
+    if config.monitor.state is not None and Path(config.monitor.state).expanduser().is_dir():
+        raise UsageError(f"[monitor]: `state`: {config.monitor.state} is a folder, and must be a file")
 
 
 def load_batteries(path: Path) -> dict[str, BatteryConfig]:

@@ -205,3 +205,23 @@ def test_the_command_line_says_what_is_missing(
     assert run(["monitor", "sim:", "sim:"]) == 2
     assert run(["monitor", "sim:", "-c", "x.toml"]) == 2
     assert run(["monitor", "nowhere:5"]) == 2
+
+
+SIM = '[batteries.a]\naddress = "sim:"\n'
+CANNOT_WORK = [
+    (SIM + 'options = { faults = "loos:0.1" }', "[batteries.a]: faults=loos:0.1: no fault is called 'loos'"),
+    (SIM + 'options = { scenario = "x" }', "[batteries.a]: "),
+    (SIM + 'password_env = "ANTBMS_NOT_SET"', "[batteries.a]: the environment variable ANTBMS_NOT_SET"),
+    (SIM + '[monitor]\nstate = "."', "[monitor]: `state`: . is a folder"),
+    (SIM + "every = 600\n[mqtt]", "[mqtt]: `expire_after`: values would vanish after 300 s, and a is read every 600 s"),
+    (SIM + "every = 600\n[prometheus]", "[prometheus]: `expire_after`"),
+    (SIM + '[store]\nfile = ""', "[store]: `file`: "),
+    (SIM + '[mqtt]\nbase = "#"', "[mqtt]: base = "),
+]
+
+
+@pytest.mark.parametrize(("text", "part"), CANNOT_WORK, ids=range(len(CANNOT_WORK)))
+def test_check_finds_what_cannot_work(tmp_path: Path, text: str, part: str, capsys: Printed) -> None:
+    path = written(tmp_path, text)
+    assert run(["monitor", "-c", str(path), "--check"]) == 2
+    assert capsys.readouterr().err.startswith(f"antbms: {path}: {part}")

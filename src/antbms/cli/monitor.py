@@ -101,10 +101,15 @@ def _ad_hoc(devices: Sequence[str], store: Path | None) -> Config:
 
 async def _check(config: Config, path: Path | None) -> int:
     """Also whether all sinks accept their sections."""
+    from ..config import check
     from ..monitor import Monitor
 
-    Monitor(config)
     where = path or "given devices"
+    try:
+        check(config)
+        Monitor(config)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}", *error.hints) from None
     sinks = ", ".join(config.sinks) or "none"
     click.echo(f"{where}: correct\nbatteries: {', '.join(config.batteries)}\nsinks: {sinks}")
     return 0

@@ -34,7 +34,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     minute_days: so long the roll-ups of minutes are kept; without it for ever, as those of hours always are.
     """
 
-    file: str
+    file: Annotated[str, Meta(min_length=1)]
     raw_days: _Days = 7.0
     minute_days: _Days | None = None
 

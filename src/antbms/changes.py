@@ -6,6 +6,9 @@ If the acknowledgement is lost, or the link, the state is read and decides; noth
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+
+from msgspec.structs import replace
 
 from .asking import Asker
 from .errors import LinkError, LinkLost, NoAnswer, Refused, Unconfirmed, UsageError
@@ -31,13 +34,14 @@ async def switch(asker: Asker, name: str, on: bool, until: float | None = None) 
             confirmed=False,
             text=f"{name}: the status shows {_word(on)} already; nothing was sent, for it would turn it round",
         )  # fmt: skip
-    keep = {other: _state(shown, other) for other in row.together if other != name}
+    keep = {other: _meant(shown, row, other) for other in row.together if other != name}
     if unknown := [other for other, state in keep.items() if state is None]:
         raise Unconfirmed(f"{asker.name}: {name} was not changed: the state of {unknown[0]}, set together, is unknown")
     change = f"{name} {_word(on)}"
     _check_time(asker, change, until)
     acknowledgement = await _send(asker, asker.spoken.switch_request(name, on, keep), change, shown)
-    return await _seen(asker, row, before, on, acknowledgement)
+    outcome = await _seen(asker, row, before, on, acknowledgement)
+    return replace(outcome, text=outcome.text + _doubtful(shown, row, keep))
 
 
 async def command(asker: Asker, name: str, until: float | None = None, *, dangerous: bool) -> Outcome:
@@ -155,6 +159,29 @@ def _check_rest(name: str, row: Command, shown: Snapshot) -> None:
             f"{name}: {row.name} was not sent: it needs a battery at rest (at most {REST:g} A), and {now}",
             "Next: disconnect loads and chargers, then try again.",
         )
+
+
+def _meant(shown: Snapshot, row: Switch, other: str) -> bool | None:
+    """What a switch that is set together with `row` was last told, as far as the status says so.
+
+    One that a protection holds off must not become one that a command holds off: it would stay so.
+    """
+    state = _state(shown, other)
+    is_locked = not row.lock or any(flag.code == row.lock for flag in shown.flags)
+    return state if is_locked or state is None else True
+
+
+def _doubtful(shown: Snapshot, row: Switch, keep: Mapping[str, bool | None]) -> str:
+    """What to say of a switch that was kept off, although perhaps nothing but a protection held it off."""
+    kept = [other for other, state in keep.items() if state is False]
+    is_protected = any(alarm.severity == "protection" for alarm in shown.alarms)
+    if not kept or not is_protected or _state(shown, row.name) is not False:
+        return ""
+    other = kept[0]
+    return (
+        f"; {other} is kept off by command: a protection is active, and whether a command held {other} off before "
+        f"cannot be told. When it is over: antbms switch {shown.battery} {other} on"
+    )
 
 
 def _state(shown: Snapshot, name: str) -> bool | None:

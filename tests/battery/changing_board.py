@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from battery_fakes import Line
 
-from antbms.model import Snapshot, SwitchState
+from antbms.model import Flag, Snapshot, SwitchState
 from antbms.protocol import dialect
 from antbms.protocol.framing import Frame, Framer
 from antbms.protocol.packet import Packet
@@ -40,6 +40,7 @@ class Board:
     def snapshot(self) -> Snapshot:
         """The state now, with the codes that boards have for a switch that is on, or off by command."""
         states = {name: SwitchState(on, 1 if on else 15, "") for name, on in self.switches.items()}
+        is_locked = self.protocol == "jbd" and not all(self.switches.values())
         states["balance"] = SwitchState(False, 0, "off")
         cells = (3.3,) * 8
         return Snapshot(
@@ -47,7 +48,7 @@ class Board:
             power=0.0, soc=50.0, soh=100.0, state="idle", capacity=100.0, remaining=50.0, cycles=3, throughput=300.0,
             charged=300.0, discharged=300.0, uptime=1000, charge_time=100, discharge_time=100, cells=cells,
             temperatures={"t1": 20.0, "t2": 21.0, "mosfet": 22.0, "balancer": 23.0}, switches=states,
-            details={"chemistry": "lfp", "board_type": 0},
+            flags=(Flag("protection.12", ""),) if is_locked else (), details={"chemistry": "lfp", "board_type": 0},
         )  # fmt: skip
 
     def _is_write(self, packet: Packet) -> bool:

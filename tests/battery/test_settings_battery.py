@@ -165,7 +165,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"cell_overvoltage": 3.5}, r"cell_overvoltage_recovery = 3\.550 V would lie above cell_overvoltage = 3\.500 V"),
     ({"cell_undervoltage": 2.8}, "cell_undervoltage = 2.800 V would lie above cell_undervoltage_recovery"),
     ({"cell_overvoltage": 4.2}, "is not for lfp cells"),
-    ({"pack_overvoltage": 60.0}, r"is not for lfp cells: 14\.40 to 31\.60 V"),
+    ({"pack_overvoltage": 60.0}, r"is not for lfp cells: 14\.40 to 30\.40 V"),
     ({"cell_count": 9}, "cell_count is dangerous"),
     ({"cell_overvoltage": "high"}, "no number"),
     ({"nonsense": 1.0}, "no setting 'nonsense'"),

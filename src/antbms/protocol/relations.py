@@ -9,13 +9,18 @@ from ..model.events import Value
 from .settings import Setting, format_value
 
 CHEMISTRIES: Mapping[str, tuple[float, float]] = {
-    "lfp": (1.8, 3.95),
+    "lfp": (1.8, 3.8),
     "nmc": (2.3, 4.4),
     "lto": (1.2, 3.0),
     "sodium": (1.3, 4.2),
     "lmfp": (2.0, 4.4),
 }
-"""V a cell: no threshold of a cell of this kind is meant to lie outside (sanity; the recorded boards lie inside)."""
+"""V a cell: no threshold of a cell of this kind is meant to lie outside (sanity; the recorded boards lie inside).
+
+The highest of a kind lies below what `chemistry_of` takes for the next one: no allowed write changes what is guessed.
+"""
+CHIP_MARGIN = 0.2
+"""V by which the limits of the chip itself may lie further out (4s-sp04s034-config: 3.90 V for LFP)."""
 
 _CELL_NAMES = ("cell_overvoltage", "cell_undervoltage", "hardware_", "balance_limit", "balance_start", "shutdown_")
 _PACK_NAMES = ("pack_overvoltage", "pack_undervoltage")
@@ -100,11 +105,15 @@ def check_chemistry(
         if not isinstance(value, int | float):
             continue
         number = 1 if name.startswith(_CELL_NAMES) else cells if name.startswith(_PACK_NAMES) else None
-        if number and not low * number <= value <= high * number:
+        if not number or rows[name].unit != "V":
+            continue
+        margin = CHIP_MARGIN if name.startswith("hardware_") else 0.0
+        least, most = low * number - margin, high * number + margin
+        if not least <= value <= most:
             why = f"the battery says {kind}" if is_reported else f"by its cell overvoltage this is {kind}"
             raise UsageError(
                 f"{name} = {format_value(rows[name], value)} is not for {kind} cells: "
-                f"{low * number:.2f} to {high * number:.2f} V ({why})",
+                f"{least:.2f} to {most:.2f} V ({why})",
                 "If it is meant: --dangerous (dangerous=True).",
             )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum
 from struct import Struct as Packer
 from struct import calcsize
@@ -28,6 +28,8 @@ Order = Literal["<", ">"]
 Raw = int | bytes
 """As on the wire: an integer, or the bytes of a text."""
 
+LARGEST = 10**12
+"""In any unit: more than any register holds."""
 SANITY = "sanity"
 """Limits that no source gives: they only keep out what cannot be meant."""
 UNPROVED = "unproved"
@@ -115,13 +117,18 @@ class Shows(Enum):
 
 
 class Switch(Struct, frozen=True, kw_only=True):
-    """Something that is on or off. together: all the switches that one write sets; toggles: a write turns it round."""
+    """Something that is on or off. together: all the switches that one write sets; toggles: a write turns it round.
+
+    lock: the flag of the status that says that a command holds at least one of `together` off. Without it, one that is
+    off is held by a protection, and meant to be on.
+    """
 
     name: str
     text: str
     shows: Shows = Shows.ALWAYS
     toggles: bool = False
     together: tuple[str, ...] = ()
+    lock: str = ""
     source: str = UNPROVED
 
 
@@ -246,12 +253,12 @@ def parse_value(setting: Setting, text: str) -> Value:
         value = Decimal(number.replace(",", ".") if number.count(",") == 1 else number) * Decimal(
             factors.get(unit, "1")
         )
-    except InvalidOperation:
+    except ArithmeticError:
         allowed = [*setting.codes.values(), *setting.bits.values()]
         hint = (f"It knows: {', '.join(allowed)}.",) if allowed else ()
         raise UsageError(f"{setting.name}: {text!r} is no number", *hint) from None
-    if not value.is_finite():
-        raise UsageError(f"{setting.name}: {text!r} is no number")
+    if not value.is_finite() or abs(value) > LARGEST:
+        raise UsageError(f"{setting.name}: {text!r} is no number that it can hold")
     return int(value) if value == value.to_integral_value() and setting.divisor == 1 else float(value)
 
 

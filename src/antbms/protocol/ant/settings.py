@@ -44,8 +44,10 @@ def _difference(group: str) -> dict[str, Any]:
     return {"divisor": 1000, "unit": "V", "low": 0.001, "high": 2.0, "group": group}
 
 
-def _temperature(group: str) -> dict[str, Any]:
-    return {"type": "h", "unit": "°C", "low": -40, "high": 150, "group": group, "source": "unproved"}
+def _temperature(name: str, group: str) -> dict[str, Any]:
+    """Cells: what no cell stands is not meant (sanity); 150 °C is what MOSFETs stand."""
+    low, high = -30 if name == "charge_cold" else -40, 150 if name == "mosfet_hot" else 85
+    return {"type": "h", "unit": "°C", "low": low, "high": high, "group": group, "source": "unproved"}
 
 
 def _current(group: str) -> dict[str, Any]:
@@ -101,17 +103,17 @@ SETTINGS: Mapping[str, Setting] = table(
     *(
         row
         for number, (name, label) in enumerate(_TEMPERATURES)
-        for row in _pair(56 + 4 * number, name, label, **_temperature("temperature"))
+        for row in _pair(56 + 4 * number, name, label, **_temperature(name, "temperature"))
     ),
     *(
         row
         for number, (name, label) in enumerate(_TEMPERATURES)
-        for row in _pair(80 + 4 * number, f"{name}_warning", f"{label}, warning", **_temperature("warnings"))
+        for row in _pair(80 + 4 * number, f"{name}_warning", f"{label}, warning", **_temperature(name, "warnings"))
     ),
     _row(104, "charge_overcurrent", "Charge overcurrent", **_current("current")),
-    _seconds(106, "charge_overcurrent_delay", "Charge overcurrent, delay", group="current"),
+    _seconds(106, "charge_overcurrent_delay", "Charge overcurrent, delay", high=300, group="current"),
     _row(108, "discharge_overcurrent", "Discharge overcurrent", **_current("current")),
-    _seconds(110, "discharge_overcurrent_delay", "Discharge overcurrent, delay", group="current"),
+    _seconds(110, "discharge_overcurrent_delay", "Discharge overcurrent, delay", high=300, group="current"),
     _row(112, "discharge_overcurrent_2", "Discharge overcurrent level 2", **_current("current")),
     _seconds(
         114, "discharge_overcurrent_2_delay", "Discharge overcurrent level 2, delay",

@@ -21,7 +21,8 @@ def _row(address: int, name: str, label: str, **rest: Any) -> Setting:
 
 def _temperature(address: int, name: str, label: str) -> Iterator[Setting]:
     """Threshold and recovery."""
-    rest: dict[str, Any] = {"type": "h", "unit": "°C", "low": -40, "high": 150, "group": "temperature"}
+    low, high = -30 if name == "charge_cold" else -40, 150 if name == "mosfet_hot" else 85  # as for ant
+    rest: dict[str, Any] = {"type": "h", "unit": "°C", "low": low, "high": high, "group": "temperature"}
     yield _row(address, name, label, **rest)
     yield _row(address + 1, f"{name}_recovery", f"{label}, recovery", **rest)
 
@@ -33,7 +34,7 @@ def _cell(group: str) -> dict[str, Any]:
 _PACK: dict[str, Any] = {"divisor": 10, "unit": "V", "low": 2.0, "high": 200.0, "group": "pack voltage"}
 _DIFFERENCE: dict[str, Any] = {"divisor": 1000, "unit": "V", "low": 0.001, "high": 2.0}
 _CURRENT: dict[str, Any] = {"divisor": 10, "unit": "A", "low": 0.1, "high": 2000.0, "group": "current"}
-_SECONDS: dict[str, Any] = {"unit": "s", "high": 3600, "group": "current"}
+_SECONDS: dict[str, Any] = {"unit": "s", "high": 300, "group": "current"}
 _TWO_FRAMES: dict[str, Any] = {
     "type": "I",
     "words_swapped": True,

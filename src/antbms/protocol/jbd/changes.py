@@ -36,11 +36,21 @@ FACTORY: Factory | None = Factory(
 """4s-sp04s034-config: enter and leave. No recording saves."""
 
 BOTH = ("charge", "discharge")
+LOCK = "protection.12"
+"""Set while E1 holds a switch off (4s-sp04s034-switches)."""
 SWITCHES: Mapping[str, Switch] = {
     row.name: row
     for row in (
-        Switch(name="charge", text="lets the battery be charged", together=BOTH, source="4s-sp04s034-switches"),
-        Switch(name="discharge", text="lets the battery be discharged", together=BOTH, source="4s-sp04s034-switches"),
+        Switch(
+            name="charge", text="lets the battery be charged", together=BOTH, lock=LOCK, source="4s-sp04s034-switches"
+        ),
+        Switch(
+            name="discharge",
+            text="lets the battery be discharged",
+            together=BOTH,
+            lock=LOCK,
+            source="4s-sp04s034-switches",
+        ),
     )
 }
 

@@ -49,7 +49,7 @@ _TEMPERATURE: dict[str, Any] = {
     "zero": KELVIN,
     "unit": "°C",
     "low": -40.0,
-    "high": 150.0,
+    "high": 85.0,
     "group": "temperature",
 }
 _CALIBRATION: dict[str, Any] = {"danger": Danger.SHOWN, "group": "calibration", "usual": False, "source": "unproved"}
@@ -64,7 +64,10 @@ FUNCTIONS = {
     4: "LED",
     5: "LED count",
 }
-"""Bits of register 2D; from bit 6 on the sources disagree. Bit 2: 4s-sp04s034-switches."""
+"""Bits of register 2D; from bit 6 on the sources disagree. Bit 2: 4s-sp04s034-switches.
+
+Dangerous: bit 12 makes currents and capacities ten times as large on V11 boards.
+"""
 
 SETTINGS: Mapping[str, Setting] = table(
     *_pair(0x24, "cell_overvoltage", "Cell overvoltage", **_CELL),
@@ -86,7 +89,7 @@ SETTINGS: Mapping[str, Setting] = table(
         "pack voltage",
     ),
     *_pair(0x18, "charge_hot", "Hot while charging", **_TEMPERATURE),
-    *_pair(0x1A, "charge_cold", "Cold while charging", **_TEMPERATURE),
+    *_pair(0x1A, "charge_cold", "Cold while charging", **_TEMPERATURE | {"low": -30.0}),
     *_pair(0x1C, "discharge_hot", "Hot while discharging", **_TEMPERATURE),
     *_pair(0x1E, "discharge_cold", "Cold while discharging", **_TEMPERATURE),
     *_delays(
@@ -136,7 +139,7 @@ SETTINGS: Mapping[str, Setting] = table(
             (0x46, 10), (0x13, 0),
         )
     ),
-    _row(0x2D, "functions", "Functions", bits=FUNCTIONS, group="board", source=WRITTEN),
+    _row(0x2D, "functions", "Functions", bits=FUNCTIONS, group="board", source=WRITTEN, **_DANGEROUS),
     _row(
         0x2E, "sensor_mask", "Temperature sensors", bits={n: f"t{n + 1}" for n in range(8)}, group="board",
         source="4s-sp04s034-switches: read", **_DANGEROUS,

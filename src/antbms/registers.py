@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from msgspec import Struct
 
@@ -12,6 +14,13 @@ from .errors import AntbmsError, NoAnswer, PasswordNeeded, Refused, Unconfirmed
 from .journal import Journal
 from .protocol.packet import Packet, Request
 from .protocol.settings import Factory, Page, Raw, Setting
+
+LEAVING = 10.0
+"""s at most for leaving the factory mode after a failure, which cancelling does not cut short."""
+
+
+class NotSaved(Unconfirmed):
+    """All was written, and saving it was not acknowledged."""
 
 
 class Written(Struct, frozen=True):
@@ -126,22 +135,31 @@ class Registers:
     async def mode(self) -> AsyncIterator[Mode]:
         """The mode that settings are read and written in, where the protocol has one; noted before it is entered.
 
-        It is left whatever happens, without saving unless `Mode.keep` was set.
+        It is left whatever happens, even if cancelled; without saving unless `Mode.keep` was set.
+        Raises `NotSaved` if it was set, and saving was refused or not acknowledged.
         """
         factory, mode = self._asker.spoken.FACTORY, Mode()
         if factory is None or self._inside:
             yield mode
             return
-        await self._enter(factory)
         try:
+            await self._enter(factory)
             yield mode
+            await self._leave_well(factory, mode)
         except BaseException:
-            await self._leave_after_failure(factory)
+            if self._inside:
+                await _whole(self._leave_after_failure(factory))
             raise
+        finally:
+            self._inside = False
+
+    async def _leave_well(self, factory: Factory, mode: Mode) -> None:
         if mode.keep and await self._sent(factory.keep):
             self._left()
-        else:  # if its acknowledgement was lost: leaving twice does no harm
-            await self.leave()
+            return
+        await self.leave()  # if the acknowledgement of saving was lost: leaving twice does no harm
+        if mode.keep:
+            raise NotSaved(f"{self._asker.name}: written, but saving was not acknowledged: a restart may lose it")
 
     async def leave(self, *, mended: bool = True) -> None:
         """Leave the factory mode without saving: asked until it is acknowledged, for it does nothing else.
@@ -159,7 +177,6 @@ class Registers:
         try:
             packet = await self._asker.write(factory.enter)
         except NoAnswer:
-            await self._leave_after_failure(factory)
             raise NoAnswer(f"{self._asker.name}: no acknowledgement of the factory mode, which settings need") from None
         if self._asker.spoken.failure(packet):
             self._left()
@@ -167,11 +184,10 @@ class Registers:
 
     async def _leave_after_failure(self, factory: Factory) -> None:
         """Whatever goes wrong now: the note stays, and the next contact leaves the mode."""
-        try:
-            await self._asker.ask((factory.leave,))
+        with suppress(AntbmsError, TimeoutError):
+            async with asyncio.timeout(LEAVING):
+                await self._asker.ask((factory.leave,))
             self._left(mended=False)
-        except AntbmsError:
-            self._inside = False
 
     async def _sent(self, request: Request) -> bool:
         try:
@@ -187,3 +203,16 @@ class Registers:
             self._journal.clear()
         elif note.new is not None:  # the mode is left, but a write is in question
             self._journal.writing(note.setting, note.old, note.new, mode=False)
+
+
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """Wait until it is done, even if cancelled meanwhile: that is raised afterwards."""
+    task, cancelled = asyncio.ensure_future(work), None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled:
+        raise cancelled

@@ -19,7 +19,7 @@ from .model.events import Value
 from .protocol.packet import Packet
 from .protocol.relations import check_chemistry, check_relations, chemistry_of, in_safe_order
 from .protocol.settings import Danger, Raw, Setting, check_limits, format_value, pack_raw, raw_of, value_of
-from .registers import Registers
+from .registers import NotSaved, Registers
 
 SUSPICIOUS = 5
 """Settings that all read 0: a line that repeats what is sent looks so."""
@@ -135,6 +135,8 @@ class Settings:
                         mode.keep = True
                 if changes:
                     await self._finish(done, self._verify(done))
+            except NotSaved as error:
+                raise self._stopped(error.reason, done, None, []) from error
             except Unconfirmed:
                 raise
             except AntbmsError as error:  # the mode could not be left

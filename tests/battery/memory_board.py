@@ -57,6 +57,7 @@ class MemoryBoard(Board):
         self.forgets_register: int | None = None
         self.factory = False
         self.saved = 0
+        self.hears_saving = True  # else that request is lost on its way
         self.crossed = 0
         self.cut_at: int | None = None
         self.registers: dict[int, bytes] = {}
@@ -139,6 +140,8 @@ class MemoryBoard(Board):
             limit = address.to_bytes(2, "little") + b"\xac\x0d" if code == 2 else b""
             return ant_frame(0x42, address, packet.data, (0xFF, code, limit))
         if function == 0x51 and address == 7:
+            if not self.hears_saving:
+                return b""
             self.flash, self.saved = dict(self.registers), self.saved + 1
             return ant_frame(0x61, 7, b"\1\0")
         return None
@@ -154,6 +157,8 @@ class MemoryBoard(Board):
             self._store(address, raw[3:5], 1)
             return b"" if self.answers == "none" else raw
         if raw == legacy_short(0xA5, 0xFF, 0):
+            if not self.hears_saving:
+                return b""
             self.flash, self.saved = dict(self.registers), self.saved + 1
             return raw
         return None
@@ -172,6 +177,8 @@ class MemoryBoard(Board):
         if action == 0x5A and register in (0x00, 0x01):
             if self.answers == "refused" and register == 0:
                 return jbd_frame(0, 0x81)
+            if packet.data == b"\x28\x28" and not self.hears_saving:
+                return b""
             self.factory = register == 0
             if packet.data == b"\x28\x28":
                 self.flash, self.saved = dict(self.registers), self.saved + 1

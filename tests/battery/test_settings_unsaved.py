@@ -1,0 +1,71 @@
+"""What was written and not saved, and a factory mode that was entered and not left."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from battery_fakes import PROTOCOLS, Line, battery_over
+from memory_board import MemoryBoard
+
+from antbms.battery import Battery
+from antbms.errors import Unconfirmed
+from virtual_time import run
+
+LOWER = {"cell_overvoltage": 3.6}
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTBMS_STATE", str(tmp_path / "state"))
+
+
+def with_board(board: MemoryBoard, work: Callable[[Battery], Awaitable[Any]], notes: list[str] | None = None) -> Any:
+    async def main() -> Any:
+        on_note = notes.append if notes is not None else None
+        async with battery_over(Line(board), protocol=board.protocol, on_note=on_note) as battery:
+            return await work(battery)
+
+    return run(main())
+
+
+def write(battery: Battery) -> Awaitable[Any]:
+    return battery.settings.write(LOWER)
+
+
+def unsaved_board(protocol: str) -> MemoryBoard:
+    """A board after a run whose saving was lost."""
+    board = MemoryBoard(protocol)
+    board.hears_saving = False
+    with pytest.raises(Unconfirmed, match=r"stopped after 1 of 1 settings: .*saving") as caught:
+        with_board(board, write)
+    assert caught.value.hints[0] == "Written and read back: cell_overvoltage: 3.650 V → 3.600 V."
+    assert not board.factory
+    board.hears_saving = True
+    return board
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_saving_that_is_lost_is_no_success(protocol: str) -> None:
+    unsaved_board(protocol)
+
+
+@pytest.mark.parametrize("seconds", [step / 40 for step in range(160)])
+def test_cancelled_at_any_time_the_factory_mode_is_left(seconds: float) -> None:
+    board = MemoryBoard("jbd")
+
+    async def work(battery: Battery) -> None:
+        for _ in range(2):  # the second run enters and leaves like the first
+            await_once = asyncio.create_task(battery.settings.read(["cell_overvoltage"]))
+            await asyncio.sleep(seconds)
+            await_once.cancel()
+            await asyncio.sleep(0.02)
+            await_once.cancel()
+            await asyncio.wait({await_once})
+            await asyncio.sleep(1)
+            assert not board.factory
+        assert await battery.settings.read(["cell_overvoltage"]) == {"cell_overvoltage": 3.65}
+
+    with_board(board, work)
+    assert not board.factory

@@ -18,7 +18,10 @@ from .folders import STATE, state_folder
 
 
 class Note(Struct, frozen=True, forbid_unknown_fields=True):
-    """mode: whether the battery was put into its factory mode. setting: the one being written; its raw values."""
+    """mode: whether the battery was put into its factory mode. setting: the one being written; its raw values.
+
+    unsaved: something was written, and no saving was acknowledged since.
+    """
 
     battery: str
     protocol: str
@@ -26,6 +29,7 @@ class Note(Struct, frozen=True, forbid_unknown_fields=True):
     setting: str | None = None
     old: int | None = None
     new: int | None = None
+    unsaved: bool = False
 
 
 class Journal:
@@ -56,17 +60,34 @@ class Journal:
 
     def writing(self, setting: str, old: int | None, new: int, *, mode: bool) -> None:
         """A setting is about to be written. Raises `FileError`."""
-        self._write(Note(self._key, self._protocol, mode, setting, old, new))
+        self._write(Note(self._key, self._protocol, mode, setting, old, new, unsaved=True))
 
-    def written(self, *, mode: bool) -> None:
-        """What was being written is known again."""
-        if mode:
-            self._write(Note(self._key, self._protocol, mode=True))
+    def written(self, *, mode: bool, unsaved: bool = True) -> None:
+        """What was being written is known again. Raises `FileError`."""
+        if mode or unsaved:
+            self._write(Note(self._key, self._protocol, mode=mode, unsaved=unsaved))
         else:
-            self.clear()
+            self._remove()
 
     def clear(self) -> None:
-        """Nothing is left to mend."""
+        """Nothing is left to mend. That something is unsaved stays noted."""
+        note = self.read()
+        if note is None or not note.unsaved:
+            self._remove()
+        else:
+            with suppress(FileError):  # the note of before has it too
+                self.written(mode=False)
+
+    def saved(self) -> None:
+        """Saving was acknowledged. Raises `FileError`."""
+        note = self.read()
+        if note is not None and note.unsaved:
+            if note.mode or note.setting is not None:
+                self._write(msgspec.structs.replace(note, unsaved=False))
+            else:
+                self._remove()
+
+    def _remove(self) -> None:
         with suppress(OSError):
             self.path.unlink()
 

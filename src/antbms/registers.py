@@ -44,6 +44,12 @@ class Registers:
         self._journal = journal
         self._inside = False  # in factory mode
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether something was written, in this run or an earlier one, and no saving was acknowledged since."""
+        note = self._journal.read()
+        return note is not None and note.unsaved
+
     async def rows(self) -> tuple[Packet, Mapping[str, Setting]]:
         """The status now, and the settings that a device with it has. Raises `PasswordNeeded` if it hides them."""
         spoken = self._asker.spoken
@@ -101,20 +107,21 @@ class Registers:
 
     async def write(self, row: Setting, old: Raw | None, new: int, register: bytes) -> Written:
         """Write one setting, once, and read it back. Raises `Refused` if the battery does, `NoAnswer`, `LinkLost`."""
-        spoken, acknowledged = self._asker.spoken, True
+        spoken, acknowledged, unsaved = self._asker.spoken, True, self.unsaved
         self._journal.writing(row.name, old if isinstance(old, int) else None, new, mode=self._inside)
-        for request in spoken.write_requests(row, new, register):
+        requests = spoken.write_requests(row, new, register)
+        for request in requests:
             try:
                 packet = await self._asker.write(request)
             except NoAnswer:
                 acknowledged = False
                 break
             if spoken.failure(packet):
-                self._journal.written(mode=self._inside)
+                self._journal.written(mode=self._inside, unsaved=unsaved or request is not requests[0])
                 raise self._asker.refused(packet, f"to write {row.name}")
         raw = (await self.read([row])).get(row.name)
         if raw in (old, new):
-            self._journal.written(mode=self._inside)
+            self._journal.written(mode=self._inside, unsaved=unsaved or raw == new)
         return Written(raw, acknowledged)
 
     async def save(self) -> None:
@@ -130,6 +137,7 @@ class Registers:
             ) from None
         if self._asker.spoken.failure(packet):
             raise self._asker.refused(packet, "to save the settings")
+        self._journal.saved()
 
     @asynccontextmanager
     async def mode(self) -> AsyncIterator[Mode]:
@@ -156,6 +164,7 @@ class Registers:
     async def _leave_well(self, factory: Factory, mode: Mode) -> None:
         if mode.keep and await self._sent(factory.keep):
             self._left()
+            self._journal.saved()
             return
         await self.leave()  # if the acknowledgement of saving was lost: leaving twice does no harm
         if mode.keep:

@@ -65,6 +65,11 @@ class Settings:
         self._note = note
         self._backup_made: Path | None = None
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether something was written, in this run or an earlier one, and no saving was acknowledged since."""
+        return self._registers.unsaved
+
     async def rows(self) -> Mapping[str, Setting]:
         """The settings that this battery may have, by name. Raises `PasswordNeeded` if it hides them, and as `read`."""
         async with self._asker.lock:
@@ -113,6 +118,7 @@ class Settings:
         Before the first write all is checked against limits, chemistry and relations of the complete set, and a backup
         of all settings is made. Then one by one, in an order in which protection and recovery never cross: written
         once, read back; at the end saved, and read back again. JBD boards zero their protection counters with that.
+        If the saving of an earlier run was not acknowledged, it is done now, even if nothing is to be written.
         dangerous: allow settings marked so, and thresholds of another chemistry. on_outcome: told of each write that
         was read back.
         Raises `UsageError`, `FileError`, `PasswordNeeded`, `Refused` and as `read` before anything was written, then
@@ -121,7 +127,7 @@ class Settings:
         async with self._asker.lock:
             status, rows = await self._registers.rows()
             wanted = self._wanted(rows, values, dangerous)
-            device = await self._info()
+            device, again = await self._info(), self.unsaved
             done: list[Change] = []
             try:
                 async with self._registers.mode() as mode:
@@ -131,8 +137,11 @@ class Settings:
                     if changes:
                         self._make_backup(device, rows, old)
                         await self._write_all(rows, dict(old), changes, done, on_outcome)
+                    if changes or again:
                         await self._finish(done, self._registers.save())
                         mode.keep = True
+                if again:
+                    self._tell("saved what an earlier run wrote, for its saving was not acknowledged")
                 if changes:
                     await self._finish(done, self._verify(done))
             except NotSaved as error:
@@ -152,7 +161,7 @@ class Settings:
         Raises `LinkLost`; what cannot be mended now is said, and kept for the next contact.
         """
         note = self._journal.read()
-        if note is None:
+        if note is None or not (note.mode or note.setting):
             return
         async with self._asker.lock:
             try:

@@ -69,3 +69,15 @@ def test_cancelled_at_any_time_the_factory_mode_is_left(seconds: float) -> None:
 
     with_board(board, work)
     assert not board.factory
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_same_command_again_saves(protocol: str) -> None:
+    board, notes = unsaved_board(protocol), list[str]()
+    with_board(board, write, notes)
+    assert (len(board.writes), board.saved, board.factory) == (1, 1, False)
+    assert notes[-1] == "saved what an earlier run wrote, for its saving was not acknowledged"
+    with_board(board, write)
+    assert board.saved == 1
+    board.restart()
+    assert with_board(board, lambda battery: battery.settings.read(LOWER)) == LOWER

@@ -202,12 +202,13 @@ async def _write(battery: Battery, values: Mapping[str, Value], yes: bool, dange
     planned = await battery.settings.check(values, dangerous=dangerous)
     for outcome in planned:
         click.echo(outcome.text, err=True)
-    if not planned:
+    if not planned and not battery.settings.unsaved:
         click.echo("nothing to change", err=True)
         return
     if battery.protocol == "jbd":
         click.echo("The board will zero its protection counters.", err=True)
-    await confirm(f"Write {len(planned)} settings?" if len(planned) > 1 else "Write it?", yes)
+    question = "Write it?" if planned else "Nothing to change. Save what an earlier run wrote?"
+    await confirm(f"Write {len(planned)} settings?" if len(planned) > 1 else question, yes)
 
     def told(outcome: Outcome) -> None:
         if not as_json:

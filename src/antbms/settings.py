@@ -17,7 +17,7 @@ from .journal import Journal, Note
 from .model import DeviceInfo, Outcome
 from .model.events import Value
 from .protocol.packet import Packet
-from .protocol.relations import check_chemistry, check_relations, chemistry_of, in_safe_order
+from .protocol.relations import check_chemistry, check_relations, chemistry_of, in_safe_order, relations
 from .protocol.settings import Danger, Raw, Setting, check_limits, format_value, pack_raw, raw_of, value_of
 from .registers import NotSaved, Registers
 
@@ -294,6 +294,7 @@ class Settings:
         if missing := [name for name in wanted if name not in old]:
             raise Refused(f"{self._asker.name}: the battery does not have {', '.join(missing)}: nothing was written")
         changed = {name: raw for name, raw in wanted.items() if old[name] != raw}
+        self._check_partners(rows, old, changed)
         before = _values(rows, old)
         new = {name: value_of(rows[name], raw) for name, raw in changed.items()}
         if not dangerous:
@@ -302,6 +303,15 @@ class Settings:
             check_chemistry(rows, new, chemistry, status.fields.get("cell_count"))
         check_relations(rows, before | new, new)
         return [Change(rows[name], old[name], changed[name]) for name in in_safe_order(before, new)]
+
+    def _check_partners(self, rows: Mapping[str, Setting], old: Mapping[str, Raw], changed: Mapping[str, int]) -> None:
+        """Raise `Refused` if a change cannot be compared with a setting that this battery should have told."""
+        for pair in relations({row.name: row for row in _usual(rows)}):
+            for name, other in (pair, pair[::-1]):
+                if name in changed and other not in old:
+                    raise Refused(
+                        f"{self._asker.name}: {name} cannot be checked: {other} was not told: nothing was written"
+                    )
 
     def _register(self, rows: Mapping[str, Setting], change: Change, now: Mapping[str, Raw]) -> bytes:
         """The bytes of the register as it is, for a setting that is a part of it."""

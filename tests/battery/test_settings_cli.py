@@ -118,6 +118,14 @@ def test_backup_diff_restore(board: MemoryBoard, capsys: Printed) -> None:
     assert "nothing to change" in capsys.readouterr().err
 
 
+def test_a_backup_says_what_it_lacks(board: MemoryBoard, capsys: Printed) -> None:
+    assert settings("backup", "whole.toml") == 0
+    assert "cell_difference" not in capsys.readouterr().err
+    del board.registers[24]
+    assert settings("backup", "part.toml") == 0
+    assert "not told by the battery, so not in the file: cell_difference" in capsys.readouterr().err
+
+
 def test_a_backup_of_another_battery_needs_force(board: MemoryBoard, capsys: Printed) -> None:
     assert settings("backup", "a.toml") == 0
     text = Path("a.toml").read_text("utf-8").replace("cells = 8", "cells = 16")

@@ -124,11 +124,18 @@ def set_(given: _Given, pairs: tuple[str, ...], yes: bool, dangerous: bool, as_j
 def backup(given: _Given, file: Path) -> None:
     """Write all settings to a new file."""
     from ..backup import save
+    from ..protocol.settings import Danger
 
     check_new(file)
     made, rows = given.run(lambda battery: battery.settings.backup())
     save(file, made, rows)
     click.echo(f"{file}: {len(made.settings)} settings", err=True)
+    writable = (Danger.PLAIN, Danger.DANGEROUS)
+    missing = [
+        row.name for row in rows.values() if row.usual and row.danger in writable and row.name not in made.settings
+    ]
+    if missing:
+        click.echo(f"not told by the battery, so not in the file: {', '.join(missing)}", err=True)
 
 
 @command.command(name="diff")

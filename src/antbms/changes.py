@@ -168,14 +168,17 @@ def _meant(shown: Snapshot, row: Switch, other: str) -> bool | None:
     """
     state = _state(shown, other)
     is_locked = not row.lock or any(flag.code == row.lock for flag in shown.flags)
-    return state if is_locked or state is None else True
+    return True if state is False and not is_locked and _is_protected(shown) else state
+
+
+def _is_protected(shown: Snapshot) -> bool:
+    return any(alarm.severity == "protection" for alarm in shown.alarms)
 
 
 def _doubtful(shown: Snapshot, row: Switch, keep: Mapping[str, bool | None]) -> str:
     """What to say of a switch that was kept off, although perhaps nothing but a protection held it off."""
     kept = [other for other, state in keep.items() if state is False]
-    is_protected = any(alarm.severity == "protection" for alarm in shown.alarms)
-    if not kept or not is_protected or _state(shown, row.name) is not False:
+    if not kept or not _is_protected(shown) or _state(shown, row.name) is not False:
         return ""
     other = kept[0]
     return (

@@ -19,6 +19,7 @@ class Board:
 
     def __init__(self, protocol: str, *, effect: float | None = 0.6, answers: str = "ok") -> None:
         self.switches = {"charge": True, "discharge": True}
+        self.tells_locks = True  # by protection bit 12 (jbd)
         self.current = 0.0
         self.protocol = protocol
         self.spoken = dialect(protocol)
@@ -40,7 +41,7 @@ class Board:
     def snapshot(self) -> Snapshot:
         """The state now, with the codes that boards have for a switch that is on, or off by command."""
         states = {name: SwitchState(on, 1 if on else 15, "") for name, on in self.switches.items()}
-        is_locked = self.protocol == "jbd" and not all(self.switches.values())
+        is_locked = self.protocol == "jbd" and self.tells_locks and not all(self.switches.values())
         states["balance"] = SwitchState(False, 0, "off")
         cells = (3.3,) * 8
         return Snapshot(

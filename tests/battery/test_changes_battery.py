@@ -54,9 +54,12 @@ def test_on_again(protocol: str) -> None:
     assert (outcome.before, outcome.seen, outcome.confirmed) == (False, True, True)
 
 
-def test_the_other_switch_of_jbd_keeps_its_state() -> None:
+@pytest.mark.parametrize("tells_locks", [True, False])
+def test_the_other_switch_of_jbd_keeps_its_state(tells_locks: bool) -> None:
+    """Also on a board that does not say that a command holds it off: only one is known to say so."""
     for other in (True, False):
         board = Board("jbd")
+        board.tells_locks = tells_locks
         board.switches["discharge"] = other
         outcome, _ = switch(board)
         assert outcome.confirmed

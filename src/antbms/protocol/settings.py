@@ -120,7 +120,7 @@ class Switch(Struct, frozen=True, kw_only=True):
     """Something that is on or off. together: all the switches that one write sets; toggles: a write turns it round.
 
     lock: the flag of the status that says that a command holds at least one of `together` off. Without it, one that is
-    off is held by a protection, and meant to be on.
+    off while a protection is active is held by that, and meant to be on.
     """
 
     name: str

@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import Enum
 from struct import Struct as Packer
 from struct import calcsize
-from typing import Literal
+from typing import Literal, TypeVar
 from unicodedata import normalize
 
 from msgspec import Struct
@@ -306,7 +306,10 @@ def _plain(number: float) -> str:
     return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
-def table(*rows: Setting) -> Mapping[str, Setting]:
+R = TypeVar("R", Setting, Switch, Command)
+
+
+def table(*rows: R) -> Mapping[str, R]:
     """Rows by name. Names are unique."""
     by_name = {row.name: row for row in rows}
     assert len(by_name) == len(rows), [row.name for row in rows if by_name[row.name] is not row]

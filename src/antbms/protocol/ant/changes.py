@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..packet import Packet, Request
-from ..settings import Command, Danger, Factory, Page, Raw, Setting, Shows, Switch, pack_raw, take
+from ..settings import Command, Danger, Factory, Page, Raw, Setting, Shows, Switch, pack_raw, table, take
 from .frame import COMMAND, close_envelope
 from .messages import is_refused_by_level, read_request
 from .settings import PAGES, SETTINGS
@@ -33,15 +33,12 @@ SAVE: Request | None = command_request("save settings", 7)
 """Keeps written settings over a restart (16s-280ah-16zmub)."""
 
 SWITCHED = "22s-80ah-24bhub-commands"
-SWITCHES: Mapping[str, Switch] = {
-    row.name: row
-    for row in (
-        Switch(name="charge", text="lets the battery be charged", source=SWITCHED),
-        Switch(name="discharge", text="lets the battery be discharged", source=SWITCHED),
-        Switch(name="balance", text="balances the cells by itself", shows=Shows.ACTIVE, source=SWITCHED),
-        Switch(name="buzzer", text="lets the board beep", shows=Shows.NEVER, source=SWITCHED),
-    )
-}
+SWITCHES: Mapping[str, Switch] = table(
+    Switch(name="charge", text="lets the battery be charged", source=SWITCHED),
+    Switch(name="discharge", text="lets the battery be discharged", source=SWITCHED),
+    Switch(name="balance", text="balances the cells by itself", shows=Shows.ACTIVE, source=SWITCHED),
+    Switch(name="buzzer", text="lets the board beep", shows=Shows.NEVER, source=SWITCHED),
+)
 _NUMBERS = {"discharge": (1, 3), "charge": (4, 6), "balance": (14, 13), "buzzer": (31, 30)}
 """Switch → the commands for off and on."""
 
@@ -54,35 +51,32 @@ def _command(number: int, name: str, text: str, *, dangerous: bool = False, at_r
     )
 
 
-COMMANDS: Mapping[str, Command] = {
-    row.name: row
-    for row in (
-        _command(8, "zero_current", "Takes the current that it measures now for zero.", at_rest=True),
-        _command(9, "restart", "Restarts the board.", ends=True),
-        _command(15, "clear_log", "Clears the log of events.", source="16s-280ah-16zmub: refused by level"),
-        _command(32, "clear_discharged", "Sets the total discharge to zero."),
-        _command(33, "clear_charged", "Sets the total charge to zero."),
-        _command(34, "clear_discharge_time", "Sets the total discharge time to zero."),
-        _command(35, "clear_charge_time", "Sets the total charge time to zero."),
-        _command(36, "clear_uptime", "Sets the run time to zero."),
-        _command(37, "clear_counters", "Sets the protection counters to zero."),
-        _command(29, "bluetooth_on", "Switches the board's Bluetooth on."),
-        _command(28, "bluetooth_off", "Switches the board's Bluetooth off: it cannot be reached by radio then.",
-                 dangerous=True, ends=True),
-        _command(16, "bluetooth_reset", "Initialises the board's Bluetooth.", dangerous=True, ends=True),
-        _command(52, "force_charging", "Charges in spite of protections.", dangerous=True),
-        _command(11, "power_off", "Switches the board off.", dangerous=True, ends=True),
-        _command(12, "factory_reset", "Sets everything back to what the factory gave.", dangerous=True, ends=True),
-        _command(42, "restore_vendor_settings", "Restores the vendor's settings; the calibration may be lost.",
-                 dangerous=True),
-        _command(44, "save_customer_data", "Keeps the settings as the customer's.", dangerous=True),
-        _command(45, "save_user_parameters", "Keeps the settings as the user's.", dangerous=True),
-        _command(38, "load_lto_presets", "Overwrites all thresholds with those for LTO.", dangerous=True),
-        _command(39, "load_nmc_presets", "Overwrites all thresholds with those for NMC.", dangerous=True),
-        _command(40, "load_lfp_presets", "Overwrites all thresholds with those for LFP.", dangerous=True),
-        _command(53, "load_sodium_presets", "Overwrites all thresholds with those for sodium.", dangerous=True),
-    )
-}  # fmt: skip
+COMMANDS: Mapping[str, Command] = table(
+    _command(8, "zero_current", "Takes the current that it measures now for zero.", at_rest=True),
+    _command(9, "restart", "Restarts the board.", ends=True),
+    _command(15, "clear_log", "Clears the log of events.", source="16s-280ah-16zmub: refused by level"),
+    _command(32, "clear_discharged", "Sets the total discharge to zero."),
+    _command(33, "clear_charged", "Sets the total charge to zero."),
+    _command(34, "clear_discharge_time", "Sets the total discharge time to zero."),
+    _command(35, "clear_charge_time", "Sets the total charge time to zero."),
+    _command(36, "clear_uptime", "Sets the run time to zero."),
+    _command(37, "clear_counters", "Sets the protection counters to zero."),
+    _command(29, "bluetooth_on", "Switches the board's Bluetooth on."),
+    _command(28, "bluetooth_off", "Switches the board's Bluetooth off: it cannot be reached by radio then.",
+             dangerous=True, ends=True),
+    _command(16, "bluetooth_reset", "Initialises the board's Bluetooth.", dangerous=True, ends=True),
+    _command(52, "force_charging", "Charges in spite of protections.", dangerous=True),
+    _command(11, "power_off", "Switches the board off.", dangerous=True, ends=True),
+    _command(12, "factory_reset", "Sets everything back to what the factory gave.", dangerous=True, ends=True),
+    _command(42, "restore_vendor_settings", "Restores the vendor's settings; the calibration may be lost.",
+             dangerous=True),
+    _command(44, "save_customer_data", "Keeps the settings as the customer's.", dangerous=True),
+    _command(45, "save_user_parameters", "Keeps the settings as the user's.", dangerous=True),
+    _command(38, "load_lto_presets", "Overwrites all thresholds with those for LTO.", dangerous=True),
+    _command(39, "load_nmc_presets", "Overwrites all thresholds with those for NMC.", dangerous=True),
+    _command(40, "load_lfp_presets", "Overwrites all thresholds with those for LFP.", dangerous=True),
+    _command(53, "load_sodium_presets", "Overwrites all thresholds with those for sodium.", dangerous=True),
+)  # fmt: skip
 """Firmware upgrades and the functions of the sampling chip are not here, and never will be."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..packet import Packet, Request
-from ..settings import Command, Danger, Factory, Page, Raw, Setting, Shows, Switch, pack_raw, unpack_raw
+from ..settings import Command, Danger, Factory, Page, Raw, Setting, Shows, Switch, pack_raw, table, unpack_raw
 from .frame import READ, WRITE, short_frame
 from .settings import SETTINGS
 
@@ -28,34 +28,28 @@ SAVE: Request | None = control_request("apply settings", 0xFF)
 """Thresholds take effect with it."""
 
 WRITES = "ant24c-rfcomm-writes"
-SWITCHES: Mapping[str, Switch] = {
-    row.name: row
-    for row in (
-        Switch(name="charge", text="lets the battery be charged", source=WRITES),
-        Switch(name="discharge", text="lets the battery be discharged", source=WRITES),
-        Switch(name="balance", text="balances the cells by itself", shows=Shows.ACTIVE, toggles=True),
-    )
-}
+SWITCHES: Mapping[str, Switch] = table(
+    Switch(name="charge", text="lets the battery be charged", source=WRITES),
+    Switch(name="discharge", text="lets the battery be discharged", source=WRITES),
+    Switch(name="balance", text="balances the cells by itself", shows=Shows.ACTIVE, toggles=True),
+)
 _ADDRESSES = {"discharge": 0xF9, "charge": 0xFA, "balance": 0xFC}
 
-COMMANDS: Mapping[str, Command] = {
-    row.name: row
-    for row in (
-        Command(name="zero_current", text="Takes the current that it measures now for zero.", at_rest=True,
-                request=control_request("zero_current", 0xF8)),
-        Command(name="restart", text="Restarts the board.", ends=True, request=control_request("restart", 0xFE)),
-        Command(name="power_off", text="Switches the board off.", dangerous=True, ends=True,
-                request=control_request("power_off", 0xF7)),
-        Command(name="factory_reset", text="Sets everything back to what the factory gave.", dangerous=True, ends=True,
-                request=control_request("factory_reset", 0xFD)),
-        Command(name="change_bluetooth_address", text="Gives the board another Bluetooth address.", dangerous=True,
-                ends=True, request=control_request("change_bluetooth_address", 0xF6)),
-        Command(name="load_presets_f0", text="Overwrites all thresholds; sources disagree for which chemistry.",
-                dangerous=True, request=control_request("load_presets_f0", 0xF0)),
-        Command(name="load_presets_fb", text="Overwrites all thresholds; sources disagree for which chemistry.",
-                dangerous=True, request=control_request("load_presets_fb", 0xFB)),
-    )
-}  # fmt: skip
+COMMANDS: Mapping[str, Command] = table(
+    Command(name="zero_current", text="Takes the current that it measures now for zero.", at_rest=True,
+            request=control_request("zero_current", 0xF8)),
+    Command(name="restart", text="Restarts the board.", ends=True, request=control_request("restart", 0xFE)),
+    Command(name="power_off", text="Switches the board off.", dangerous=True, ends=True,
+            request=control_request("power_off", 0xF7)),
+    Command(name="factory_reset", text="Sets everything back to what the factory gave.", dangerous=True, ends=True,
+            request=control_request("factory_reset", 0xFD)),
+    Command(name="change_bluetooth_address", text="Gives the board another Bluetooth address.", dangerous=True,
+            ends=True, request=control_request("change_bluetooth_address", 0xF6)),
+    Command(name="load_presets_f0", text="Overwrites all thresholds; sources disagree for which chemistry.",
+            dangerous=True, request=control_request("load_presets_f0", 0xF0)),
+    Command(name="load_presets_fb", text="Overwrites all thresholds; sources disagree for which chemistry.",
+            dangerous=True, request=control_request("load_presets_fb", 0xFB)),
+)  # fmt: skip
 """The firmware upgrade (EF) is not here, and never will be."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..packet import Packet, Request
-from ..settings import Command, Danger, Factory, Page, Raw, Setting, Switch, pack_raw, unpack_raw
+from ..settings import Command, Danger, Factory, Page, Raw, Setting, Switch, pack_raw, table, unpack_raw
 from . import words
 from .frame import HEAD, READ, WRITE, close_envelope
 from .messages import PARAMETERS_REGISTER, read_request
@@ -38,21 +38,16 @@ FACTORY: Factory | None = Factory(
 BOTH = ("charge", "discharge")
 LOCK = "protection.12"
 """Set while E1 holds a switch off (4s-sp04s034-switches)."""
-SWITCHES: Mapping[str, Switch] = {
-    row.name: row
-    for row in (
-        Switch(
-            name="charge", text="lets the battery be charged", together=BOTH, lock=LOCK, source="4s-sp04s034-switches"
-        ),
-        Switch(
-            name="discharge",
-            text="lets the battery be discharged",
-            together=BOTH,
-            lock=LOCK,
-            source="4s-sp04s034-switches",
-        ),
-    )
-}
+SWITCHES: Mapping[str, Switch] = table(
+    Switch(name="charge", text="lets the battery be charged", together=BOTH, lock=LOCK, source="4s-sp04s034-switches"),
+    Switch(
+        name="discharge",
+        text="lets the battery be discharged",
+        together=BOTH,
+        lock=LOCK,
+        source="4s-sp04s034-switches",
+    ),
+)
 
 
 def _operation(number: int, name: str, text: str, *, dangerous: bool = False, ends: bool = False,
@@ -62,20 +57,17 @@ def _operation(number: int, name: str, text: str, *, dangerous: bool = False, en
     return Command(name=name, text=text, request=request, dangerous=dangerous, ends=ends, source=source)
 
 
-COMMANDS: Mapping[str, Command] = {
-    row.name: row
-    for row in (
-        _operation(3, "restart", "Restarts the board.", ends=True),
-        _operation(2, "clear_history", "Clears the history."),
-        _operation(4, "clear_protection", "Ends the protections that are active."),
-        _operation(1, "reset_capacity", "Sets the remaining capacity anew.", dangerous=True,
-                   source="v11-document-examples"),
-        _operation(5, "sleep", "Lets the board sleep.", dangerous=True, ends=True),
-        _operation(6, "power_off", "Switches the board off: only a charger wakes it.", dangerous=True, ends=True),
-        _operation(8, "shipping_mode", "Puts the board into shipping mode: only a charger wakes it.", dangerous=True,
-                   ends=True),
-    )
-}  # fmt: skip
+COMMANDS: Mapping[str, Command] = table(
+    _operation(3, "restart", "Restarts the board.", ends=True),
+    _operation(2, "clear_history", "Clears the history."),
+    _operation(4, "clear_protection", "Ends the protections that are active."),
+    _operation(1, "reset_capacity", "Sets the remaining capacity anew.", dangerous=True,
+               source="v11-document-examples"),
+    _operation(5, "sleep", "Lets the board sleep.", dangerous=True, ends=True),
+    _operation(6, "power_off", "Switches the board off: only a charger wakes it.", dangerous=True, ends=True),
+    _operation(8, "shipping_mode", "Puts the board into shipping mode: only a charger wakes it.", dangerous=True,
+               ends=True),
+)  # fmt: skip
 """V11 documents only; no recording of a board."""
 
 

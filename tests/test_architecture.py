@@ -23,6 +23,7 @@ FLOORS = {
     "folders": 1,
     "protocol": 2,
     "capture": 2,
+    "csv_lines": 2,
     "sim": 3,
     "transport": 4,
     "battery": 5,

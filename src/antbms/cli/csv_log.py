@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +10,9 @@ from typing import BinaryIO
 
 import click
 
+from ..csv_lines import columns_in, csv_text, fixed, is_torn
 from ..errors import FileError, UsageError
-from ..model import QUANTITIES, Event, Snapshot
+from ..model import Event, Snapshot
 from ..model.flat import as_text, flatten
 
 SHOWN = 4
@@ -46,8 +45,8 @@ class CsvLog:
                 )
             self._file = self._path.open("ab", buffering=0)
             with self._path.open("rb") as before:
-                self._columns = _header(before)
-                torn = before.seek(0, io.SEEK_END) and before.seek(-1, io.SEEK_END) >= 0 and before.read() != b"\n"
+                self._columns = columns_in(before)
+                torn = is_torn(before)
             if torn:
                 self._file.write(b"\n")
         return self
@@ -74,7 +73,7 @@ class CsvLog:
 
     def _check(self, row: Iterable[str]) -> None:
         """Compare with what the file holds, but for details."""
-        ours, theirs = list(_fixed(row)), list(_fixed(self._columns))
+        ours, theirs = list(fixed(row)), list(fixed(self._columns))
         if ours != theirs:
             missing = [name for name in ours if name not in theirs]
             surplus = [name for name in theirs if name not in ours]
@@ -93,11 +92,9 @@ class CsvLog:
 
     def _write(self, rows: Iterable[Iterable[str]]) -> None:
         """In one piece, so that two programs do not mix theirs within a line."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
         assert self._file is not None
         with self._in_words():
-            self._file.write(text.getvalue().encode())
+            self._file.write(csv_text(rows).encode())
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
@@ -105,16 +102,3 @@ class CsvLog:
             yield
         except OSError as error:
             raise FileError(f"{self._path}: {(error.strerror or str(error)).lower()}") from error
-
-
-def _header(file: BinaryIO) -> list[str]:
-    """The columns of a CSV file; none if it is empty."""
-    text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
-    columns = next(csv.reader(text), [])
-    text.detach()
-    return columns
-
-
-def _fixed(columns: Iterable[str]) -> Iterator[str]:
-    """Without details."""
-    return (name for name in columns if name not in QUANTITIES or not QUANTITIES[name].detail)

@@ -79,14 +79,8 @@ async def _read(device: str, protocol: str | None, options: Mapping[str, str], r
 
 def csv_lines(snapshot: Snapshot) -> str:
     """Names and values as RFC 4180 has them, apart from the line ends, which are those of the system."""
-    import csv
-    import io
-
+    from ..csv_lines import csv_text
     from ..model.flat import as_text, flatten
 
     row = flatten(snapshot)
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(row)
-    writer.writerow([as_text(value) for value in row.values()])
-    return lines.getvalue()
+    return csv_text([row, map(as_text, row.values())])

@@ -6,9 +6,7 @@ logs/garage.20261122T050030Z.csv     what was full, or had other columns, at tha
 
 from __future__ import annotations
 
-import csv
 import errno
-import io
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,8 +16,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from ..csv_lines import columns_in, csv_text, fixed, is_torn
 from ..errors import SinkError
-from ..model import QUANTITIES, Event, Snapshot
+from ..model import Event, Snapshot
 from ..model.flat import Cell, as_text, flatten
 from ..timing import Timing
 from .base import Sources
@@ -145,12 +144,11 @@ class Log:
             return
         self._day = _day(datetime.fromtimestamp(state.st_mtime, UTC))
         with self.path.open("r+b") as file:
-            self._columns = _header(file) if self._is_csv else []
-            self._size = file.seek(0, io.SEEK_END)
-            if self._size:
-                file.seek(-1, io.SEEK_END)
-                if file.read() != b"\n":
-                    self._size += file.write(b"\n")
+            self._columns = columns_in(file) if self._is_csv else []
+            torn = is_torn(file)
+            self._size = file.tell()
+            if torn:
+                self._size += file.write(b"\n")
 
     def _needed(self, event: Event) -> list[str]:
         """The columns for an event: those of the file if they have room for it, else what the next file shall have.
@@ -160,7 +158,7 @@ class Log:
         if not self._is_csv or not isinstance(event, Snapshot):
             return self._columns
         row = flatten(event)
-        if list(_fixed(row)) == list(_fixed(self._columns)):
+        if list(fixed(row)) == list(fixed(self._columns)):
             known = set(self._columns)
             if known.issuperset(row):
                 return self._columns
@@ -229,21 +227,7 @@ def _key(event: Event) -> _Key:
 
 
 def _csv(values: Iterable[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue().encode("utf-8", "replace")
-
-
-def _header(file: io.BufferedRandom) -> list[str]:
-    text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
-    columns = next(csv.reader(text), [])
-    text.detach()
-    return columns
-
-
-def _fixed(columns: Iterable[str]) -> Iterator[str]:
-    """Without details."""
-    return (name for name in columns if name not in QUANTITIES or not QUANTITIES[name].detail)
+    return csv_text([values]).encode("utf-8", "replace")
 
 
 def _day(moment: datetime) -> date:

@@ -35,6 +35,7 @@ FLOORS = {
     "settings": 5,
     "changes": 5,
     "journal": 5,
+    "writing": 5,
     "discovery": 6,
     "doctor": 6,
     "watching": 6,
@@ -50,7 +51,7 @@ FLOORS = {
     "cli": 9,
     "sync": 9,
 }
-BATTERY = ("asking", "backup", "changes", "journal", "link", "registers", "settings", "silence")
+BATTERY = ("asking", "backup", "changes", "journal", "link", "registers", "settings", "silence", "writing")
 ONE_ROOM = dict.fromkeys(BATTERY, "battery") | {"history": "sinks", "ledger": "derive"}
 """Modules that live in the room of another."""
 

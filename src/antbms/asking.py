@@ -22,6 +22,10 @@ FRESH = 1.0
 PASSWORD_HINTS = ("Next: give the password, in an environment variable: -o password_env=NAME",)
 
 
+class NotThere(Refused):
+    """The battery says that it does not have what was asked for."""
+
+
 class Answer(Struct, frozen=True):
     """A packet; when it was complete, by the wall clock and by the monotonic clock (s)."""
 
@@ -64,7 +68,7 @@ class Asker:
         """The error for an answer that says no."""
         line = f"{self.name}: the battery refused {what}: {self.spoken.failure(packet)}"
         if not self.spoken.wants_password(packet):
-            return Refused(line)
+            return NotThere(line) if self.spoken.lacks(packet) else Refused(line)
         rights = f" (permission level {level})" if level is not None else ""
         return PasswordNeeded(line + rights, *PASSWORD_HINTS)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from .asking import PASSWORD_HINTS, Answer, Asker
+from .asking import PASSWORD_HINTS, Answer, Asker, NotThere
 from .errors import AntbmsError, NoAnswer, PasswordNeeded, Refused, Unconfirmed
 from .journal import Journal
 from .protocol.packet import Packet, Request
@@ -17,6 +17,12 @@ from .protocol.settings import Factory, Page, Raw, Setting
 
 LEAVING = 10.0
 """s at most for leaving the factory mode after a failure, which cancelling does not cut short."""
+
+
+MODE_LOST = (
+    "It was in its factory mode: that has ended by itself, or another program ended it.",
+    "Next: end other programs that use the battery, then the same command again.",
+)
 
 
 class NotSaved(Unconfirmed):
@@ -93,10 +99,14 @@ class Registers:
                 if 2 * len(silent) > len(pages) or (once and not found):
                     raise
                 continue
+            except NotThere:
+                continue
             except PasswordNeeded:
                 raise
-            except Refused:
-                continue
+            except Refused as error:
+                if not self._inside:
+                    continue
+                raise Refused(str(error), *MODE_LOST) from error
             found |= self._asker.spoken.raws(page, packets)
         return found
 
@@ -119,7 +129,14 @@ class Registers:
             if spoken.failure(packet):
                 self._journal.written(mode=self._inside, unsaved=unsaved or request is not requests[0])
                 raise self._asker.refused(packet, f"to write {row.name}")
-        raw = (await self.read([row])).get(row.name)
+        try:
+            raw = (await self.read([row])).get(row.name)
+        except Refused as error:  # not of the write
+            told = "acknowledged" if acknowledged else "the acknowledgement was lost"
+            raise Unconfirmed(
+                f"{self._asker.name}: {row.name} was written once ({told}), and cannot be read back: {error.reason}",
+                *error.hints,
+            ) from error
         if raw in (old, new):
             self._journal.written(mode=self._inside, unsaved=unsaved or raw == new)
         return Written(raw, acknowledged)

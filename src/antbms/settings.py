@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-
-from msgspec import Struct
+from typing import Any
 
 from .asking import Asker
 from .backup import Backup, save
@@ -19,33 +18,11 @@ from .model.events import Value
 from .protocol.packet import Packet
 from .protocol.relations import check_chemistry, check_relations, chemistry_of, in_safe_order, relations
 from .protocol.settings import Danger, Raw, Setting, check_limits, format_value, pack_raw, raw_of, value_of
-from .registers import NotSaved, Registers
+from .registers import NotSaved, Registers, Written
+from .writing import Change, Other, stopped
 
 SUSPICIOUS = 5
 """Settings that all read 0: a line that repeats what is sent looks so."""
-
-
-class Change(Struct, frozen=True):
-    """One setting on its way from `old` to `new`, raw."""
-
-    row: Setting
-    old: Raw | None
-    new: int
-
-    @property
-    def before(self) -> Value:
-        """The old value in its unit."""
-        return None if self.old is None else value_of(self.row, self.old)
-
-    @property
-    def wanted(self) -> Value:
-        """The new value in its unit."""
-        return value_of(self.row, self.new)
-
-    @property
-    def text(self) -> str:
-        """In one line."""
-        return f"{self.row.name}: {format_value(self.row, self.before)} → {format_value(self.row, self.wanted)}"
 
 
 class Settings:
@@ -104,7 +81,7 @@ class Settings:
             status, rows = await self._registers.rows()
             wanted = self._wanted(rows, values, dangerous)
             old = await self._registers.read(_usual(rows, wanted))
-            return [_outcome(change, None, False) for change in self._plan(status, rows, old, wanted, dangerous)]
+            return [change.outcome(confirmed=False) for change in self._plan(status, rows, old, wanted, dangerous)]
 
     async def write(
         self,
@@ -143,17 +120,17 @@ class Settings:
                 if again:
                     self._tell("saved what an earlier run wrote, for its saving was not acknowledged")
                 if changes:
-                    await self._finish(done, self._verify(done))
+                    await self._verify(done)
             except NotSaved as error:
-                raise self._stopped(error.reason, done, None, []) from error
+                raise self._stopped(error, done) from error
             except Unconfirmed:
                 raise
             except AntbmsError as error:  # the mode could not be left
                 if not done:
                     raise
-                raise self._stopped(error.reason, done, None, []) from error
+                raise self._stopped(error, done) from error
         kept = [Change(rows[name], raw, raw) for name, raw in wanted.items() if old[name] == raw]
-        return [_outcome(change, change.wanted, True) for change in [*changes, *kept]]
+        return [change.outcome(confirmed=True) for change in [*changes, *kept]]
 
     async def mend(self) -> None:
         """If an earlier run was cut off: leave the factory mode, look at what was being written, and say so.
@@ -209,50 +186,53 @@ class Settings:
                 )
             except Refused as error:
                 if not done:
+                    error.hints = (*error.hints, "Nothing was written.")
                     raise
-                raise self._stopped(error.reason, done, None, [change, *rest]) from error
+                raise self._stopped(error, done, [change, *rest]) from error
             except AntbmsError as error:
-                raise self._stopped(error.reason, done, change, rest) from error
+                raise self._stopped(error, done, rest, question=change) from error
             if written.raw != change.new:
-                raise self._stopped(_mismatch(change, written.raw, written.acknowledged), done, None, rest)
+                raise self._stopped(self._mismatch(change, written), done, rest, others=[Other(change, written.raw)])
             now[change.row.name] = change.new
             done.append(change)
             if on_outcome:
-                on_outcome(_outcome(change, change.wanted, True))
+                on_outcome(change.outcome(confirmed=True))
 
     async def _finish(self, done: list[Change], work: Awaitable[None]) -> None:
         """The last steps, after which all is done: what goes wrong in them is told with what was written."""
         try:
             await work
         except AntbmsError as error:
-            raise self._stopped(error.reason, done, None, []) from error
+            raise self._stopped(error, done) from error
 
-    async def _verify(self, changes: list[Change]) -> None:
+    async def _verify(self, done: list[Change]) -> None:
         """After saving: all still hold what was written. Raises `Unconfirmed`."""
-        found = await self._registers.read([change.row for change in changes])
-        for change in changes:
-            if (raw := found.get(change.row.name)) != change.new:
-                raise Unconfirmed(f"{self._asker.name}: after saving, {_mismatch(change, raw, True)}")
+        try:
+            found = await self._registers.read([change.row for change in done])
+        except AntbmsError as error:
+            raise self._stopped(error, done) from error
+        others = [Other(change, found.get(change.row.name)) for change in done]
+        others = [other for other in others if other.raw != other.change.new]
+        if others:
+            kept = [change for change in done if change not in [other.change for other in others]]
+            lost = Unconfirmed(f"{self._asker.name}: after saving, what was read back before is not there any longer")
+            raise self._stopped(lost, kept, others=others)
 
-    def _stopped(self, reason: str, done: list[Change], question: Change | None, rest: list[Change]) -> Unconfirmed:
-        """The report of a run that stopped half-way."""
-        count = len(done) + len(rest) + (question is not None)
-        hints = []
-        if done:
-            hints.append(f"Written and read back: {'; '.join(change.text for change in done)}.")
-        if question:
-            hints.append(f"In question, old or new: {question.text}. The next contact with the battery tells.")
-        if rest:
-            hints.append(f"Not written: {'; '.join(change.text for change in rest)}.")
-        if done and self._asker.spoken.SAVE:
-            hints.append("What was written may not be saved: the battery may lose it when it restarts.")
-        if self._backup_made:
-            hints.append(f"All settings as they were: {self._backup_made}")
-        return Unconfirmed(
-            f"{self._asker.name}: stopped after {len(done)} of {count} settings: {reason}",
-            *hints,
-            "Next: the same command again.",
-        )
+    def _stopped(
+        self, error: AntbmsError, done: Sequence[Change], rest: Sequence[Change] = (), **more: Any
+    ) -> Unconfirmed:
+        """The report of a run that stopped half-way; see `stopped`."""
+        unsaved = bool(done or more) and self.unsaved
+        return stopped(
+            self._asker.name, error.reason, done, rest,
+            unsaved=unsaved, backup=self._backup_made, hints=error.hints, **more,
+        )  # fmt: skip
+
+    def _mismatch(self, change: Change, written: Written) -> Unconfirmed:
+        row, wanted = change.row, format_value(change.row, change.wanted)
+        now = "nothing" if written.raw is None else format_value(row, value_of(row, written.raw))
+        told = "acknowledged" if written.acknowledged else "the acknowledgement was lost"
+        return Unconfirmed(f"{self._asker.name}: {row.name} was written once ({told}) as {wanted}, and reads {now}")
 
     def _row(self, rows: Mapping[str, Setting], name: str) -> Setting:
         row = rows.get(name)
@@ -356,20 +336,3 @@ def _usual(rows: Mapping[str, Setting], besides: Iterable[str] = ()) -> list[Set
 def _values(rows: Mapping[str, Setting], found: Mapping[str, Raw]) -> dict[str, Value]:
     """In the order of the rows."""
     return {name: value_of(row, found[name]) for name, row in rows.items() if name in found}
-
-
-def _mismatch(change: Change, raw: Raw | None, acknowledged: bool) -> str:
-    now = "nothing" if raw is None else format_value(change.row, value_of(change.row, raw))
-    told = "acknowledged" if acknowledged else "the acknowledgement was lost"
-    return f"{change.row.name} was written once ({told}) as {format_value(change.row, change.wanted)}, and reads {now}"
-
-
-def _outcome(change: Change, seen: Value, confirmed: bool) -> Outcome:
-    return Outcome(
-        what=change.row.name,
-        before=change.before,
-        wanted=change.wanted,
-        seen=seen,
-        confirmed=confirmed,
-        text=change.text,
-    )

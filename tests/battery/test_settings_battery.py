@@ -216,10 +216,13 @@ def test_a_lying_battery_is_found_out(protocol: str, fa: bool) -> None:
     assert isinstance(error, Unconfirmed)
     assert error.status == 3
     assert str(error) == (
-        "COM9: stopped after 0 of 1 settings: cell_overvoltage_recovery was written once (acknowledged) as 3.450 V, "
+        "COM9: stopped after 0 of 2 settings: cell_overvoltage_recovery was written once (acknowledged) as 3.450 V, "
         "and reads 3.550 V"
     )
-    assert error.hints[0] == "Not written: cell_overvoltage: 3.650 V → 3.500 V."
+    assert error.hints[:2] == (
+        "Written once, not as wanted: cell_overvoltage_recovery reads 3.550 V instead of 3.450 V.",
+        "Not written: cell_overvoltage: 3.650 V → 3.500 V.",
+    )
     assert len(board.writes) == 1
     assert not board.factory
 

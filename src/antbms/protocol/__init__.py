@@ -76,6 +76,9 @@ class Dialect(Protocol):
     def turned(self, packet: Packet) -> bool | None:
         """The state that the acknowledgement of a switch names; None where it names none."""
 
+    def lacks(self, packet: Packet) -> bool:
+        """Whether `packet` refuses because the device does not have what was asked for."""
+
     def wants_password(self, packet: Packet) -> bool:
         """Whether `packet` refuses for want of a password, or of the permission level that one gives."""
 

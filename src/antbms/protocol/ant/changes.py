@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..packet import Packet, Request
 from ..settings import Command, Danger, Factory, Page, Raw, Setting, Shows, Switch, pack_raw, table, take
 from .frame import COMMAND, close_envelope
-from .messages import is_refused_by_level, read_request
+from .messages import is_out_of_range, is_refused_by_level, read_request
 from .settings import PAGES, SETTINGS
 
 WRITE, WRITE_ANSWER = 0x22, b"\x42"
@@ -129,6 +129,11 @@ def write_requests(row: Setting, raw: int, register: bytes = b"") -> tuple[Reque
     """One frame, for values of 4 bytes too. `register` has no meaning here."""
     frame = close_envelope({"function": WRITE, "register": row.address}, pack_raw("<", row, raw))
     return (Request(f"write of {row.name}", frame, (frame[:2] + WRITE_ANSWER + frame[3:5],)),)
+
+
+def lacks(packet: Packet) -> bool:
+    """Result 4: address out of range."""
+    return is_out_of_range(packet)
 
 
 def wants_password(packet: Packet) -> bool:

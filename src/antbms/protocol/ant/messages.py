@@ -190,6 +190,11 @@ def is_refused_by_level(packet: Packet) -> bool:
     return any(code == words.NO_PERMISSION for code, _ in _results(packet))
 
 
+def is_out_of_range(packet: Packet) -> bool:
+    """Whether the answer to reading or writing says that the board does not have the address."""
+    return any(code == words.OUT_OF_RANGE for code, _ in _results(packet))
+
+
 def _results(packet: Packet) -> list[tuple[int, bytes]]:
     """Code and data of the FF segments behind an answer to reading or writing."""
     if packet.envelope["function"] not in (0x12, 0x42):

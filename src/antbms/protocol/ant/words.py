@@ -182,6 +182,7 @@ RESULTS = {
 """Codes of the FF segment after 12, 42, 43."""
 SUCCESSES = (0x00, 0x0A, 0x0B)
 NO_PERMISSION = 0x01
+OUT_OF_RANGE = 0x04
 LIMITS = (0x02, 0x03)
 """Codes that come with the address and the limit."""
 COMMAND_NO_PERMISSION = 3

@@ -16,6 +16,7 @@ from .changes import (
     SWITCHES,
     WRITE_PATIENCE,
     hidden,
+    lacks,
     pages,
     raws,
     settings_for,

@@ -102,6 +102,11 @@ def write_requests(row: Setting, raw: int, register: bytes = b"") -> tuple[Reque
     )
 
 
+def lacks(packet: Packet) -> bool:
+    """A register that the board does not have reads FFFF: no refusal says so."""
+    return False
+
+
 def wants_password(packet: Packet) -> bool:
     """Whether a refusal is for want of a password: it always is."""
     return packet.message == "refusal"

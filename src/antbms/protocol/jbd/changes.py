@@ -157,6 +157,11 @@ def write_requests(row: Setting, raw: int, register: bytes = b"") -> tuple[Reque
     return (write_request(f"write of {row.name}", row.address, pack_raw(">", row, raw, register)),)
 
 
+def lacks(packet: Packet) -> bool:
+    """80: no such command. Not 81, which says that factory mode was left, or a register is locked (jbd.md §1)."""
+    return bool(packet.envelope.get("status", 0) == words.UNKNOWN)
+
+
 def wants_password(packet: Packet) -> bool:
     """Whether a refusal is for want of a password: 83 says so, and 81 when factory mode is refused (error-answer)."""
     status, register = packet.envelope.get("status", 0), packet.envelope.get("register")

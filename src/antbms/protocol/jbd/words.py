@@ -48,10 +48,10 @@ CHARGE_BIT, DISCHARGE_BIT = 0x01, 0x02
 LARGE_UNITS = 0x80
 """MOSFET byte: current and capacities count 100 mA and 100 mAh (V11); unproved."""
 
-DENIED, PASSWORD_NEEDED = 0x81, 0x83
+UNKNOWN, DENIED, PASSWORD_NEEDED = 0x80, 0x81, 0x83
 STATUS = {
     0x00: "ok",
-    0x80: "no such command, or failed",
+    UNKNOWN: "no such command, or failed",
     DENIED: "denied: not in factory mode, or not unlocked",
     0x82: "wrong checksum",
     PASSWORD_NEEDED: "password needed",

@@ -108,10 +108,10 @@ def resident() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def packs(count: int, *more: str) -> tuple[subprocess.Popen[str], list[str]]:
+def packs(count: int) -> tuple[subprocess.Popen[str], list[str]]:
     """Start so many packs; their process and their addresses."""
     process = subprocess.Popen(
-        [sys.executable, HERE / "packs.py", str(count), *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, HERE / "packs.py", str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     return process, [line.strip() for line in iter(process.stdout.readline, "\n")]

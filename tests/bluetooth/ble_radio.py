@@ -138,6 +138,8 @@ class Battery:
 
     def __post_init__(self) -> None:
         self._chip: Chip
+        self._is_here = False
+        self._advertising = asyncio.Lock()
         self._out: Characteristic[bytes]
         self._connection: Connection | None = None
         self._player: Player | None = None
@@ -156,10 +158,22 @@ class Battery:
         self._chip.add_service(Service(UUID.from_16_bits(self.profile.service), characteristics))
         self._chip.on(Chip.EVENT_CONNECTION, self._on_connection)
         self._chip.advertising_data = self._advertisement()
-        await self._chip.start_advertising(
-            auto_restart=True, advertising_interval_min=ADVERTISING, advertising_interval_max=ADVERTISING
-        )
+        await self.come()
         return self
+
+    async def come(self) -> None:
+        """Come into reach, again after `stop`: it advertises while it has no client."""
+        self._is_here = True
+        await self._advertise()
+
+    async def _advertise(self) -> None:
+        """Begin, or end, as it should be now."""
+        async with self._advertising:
+            await self._chip.stop_advertising()  # bumble keeps what a connection has ended
+            if self._is_here and self._connection is None:
+                await self._chip.start_advertising(
+                    advertising_interval_min=ADVERTISING, advertising_interval_max=ADVERTISING
+                )
 
     def _characteristic(self, number: int) -> Characteristic[bytes]:
         able = self.writable if number == self.profile.write else Flags(0)
@@ -170,7 +184,8 @@ class Battery:
 
     async def stop(self) -> None:
         """Carry it away: it neither advertises nor answers."""
-        await self._chip.stop_advertising()
+        self._is_here = False
+        await self._advertise()
         await self.hang_up()
 
     async def hang_up(self) -> None:
@@ -212,6 +227,8 @@ class Battery:
             self._player.stop()
         if self._silence is not None:
             self._silence.cancel()
+        if self._is_here:
+            self._start(self._advertise())
 
     def _on_subscription(self, _bearer: att.Bearer, notify: bool, _indicate: bool) -> None:
         self.log.append("subscribed" if notify else "unsubscribed")

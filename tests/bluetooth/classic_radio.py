@@ -101,7 +101,10 @@ class Module:
             await connection.disconnect()
 
     def _accept(self, dlc: rfcomm.DLC) -> None:
-        dlc.sink = partial(self._hear, self.brain.line(), Player(partial(self._deliver, dlc), CLOCK))
+        player = Player(partial(self._deliver, dlc), CLOCK)
+        link = dlc.multiplexer.l2cap_channel.connection
+        link.on(Connection.EVENT_DISCONNECTION, lambda _: player.stop())
+        dlc.sink = partial(self._hear, self.brain.line(), player)
 
     def _hear(self, line: FaultyLine, player: Player, data: bytes) -> None:
         self.heard += data

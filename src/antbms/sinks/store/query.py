@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from ...model import Snapshot
+from .cells import VALUE, usual_form
 from .layout import Column, Layout
 from .open import open_to_read, read_error
 from .rollup import Bucket, Part, Stat, bucket_from, hour_of, measured, merge, minutes, stat_of
@@ -111,51 +112,67 @@ class Reader:
 
     def slots(self, battery: int, column: Column, start: int, end: int, width: int, table: str) -> Slots:
         """What a column comes to in each stretch of `width` ms, counted from `start`; of counters the last value."""
+        span = _span(battery, start, end, width)
         found: Slots = {}
         with self._one_moment():
-            since = start
             if table != "raw":
-                found = self._grouped(_rollup_sql(column, table), battery, start, end, width)
-                since = max(start, self._rolled(battery))
-            newest = self._grouped(_raw_sql(column), battery, since, end, width, start)
+                found = self._each(_rollup_sql(column, table), span)
+                span["since"] = max(start, self._rolled(battery))
+            newest = self._each(_raw_sql(column), span)
         return _joined(found, newest, last=column.counter)
 
     def part_slots(self, battery: int, name: str, start: int, end: int, width: int, table: str) -> Slots:
         """The same of one cell (`cells.3`), one temperature or one detail."""
-        last = "." not in name and not measured(name)
+        part, last = Part(name), "." not in name and not measured(name)
+        span = _span(battery, start, end, width)
         found: Slots = {}
         with self._one_moment():
-            texts = dict(self._link.execute("SELECT id, text FROM words"))
-            since = start
             if table != "raw":
-                sql = f"SELECT time, words, {{column}}, cell_min_min, count FROM {table} {_WHERE}"
-                found = _collected(self._items(sql, texts, battery, name, start, end), start, width, last=last)
-                since = max(start, self._rolled(battery))
-            sql = f"SELECT time, words, {{column}}, cell_min, 1 FROM raw {_WHERE}"
-            newest = _collected(self._items(sql, texts, battery, name, since, end), start, width, last=last)
+                found = _collected(self._items(part, _part_of_rollups(part, table), span), last=last)
+                span["since"] = max(start, self._rolled(battery))
+            if part.column == "cells":
+                newest = self._cell_slots(part, span)
+            else:
+                newest = _collected(self._items(part, _part_of_raw(part), span), last=last)
         return _joined(found, newest, last=last)
 
-    def _grouped(self, sql: str, battery: int, since: int, end: int, width: int, start: int | None = None) -> Slots:
-        values = {
-            "battery": battery, "since": since, "end": end, "width": width, "start": since if start is None else start
-        }  # fmt: skip
-        return {
-            slot: Stat(count, low, total, high) for slot, count, low, total, high in self._link.execute(sql, values)
-        }
+    def _cell_slots(self, part: Part, span: _Values) -> Slots:
+        """A cell in snapshots: by SQLite where they have the form of the first one, and row by row elsewhere."""
+        first = f"SELECT text FROM words WHERE id = (SELECT words FROM raw {_WHERE} ORDER BY time LIMIT 1)"
+        words = next((words_from(text) for (text,) in self._link.execute(first, span)), None)
+        place = part.place(words) if words is not None else None
+        if words is None or place is None:
+            return _collected(self._items(part, _part_of_raw(part), span), last=False)
+        usual = span | usual_form(words.cells, place + 1)
+        found = self._each(_USUAL_CELL, usual)
+        (rows,) = self._link.execute(f"SELECT count(*) FROM raw {_WHERE}", span).fetchone()
+        if rows > sum(stat.count for stat in found.values()):
+            others = self._items(part, _part_of_raw(part, f"AND {VALUE} IS NULL"), usual)
+            found = _joined(found, _collected(others, last=False), last=False)
+        return found
 
-    def _items(
-        self, sql: str, texts: Mapping[int, str], battery: int, name: str, since: int, end: int
-    ) -> Iterator[tuple[int, Stat]]:
-        """Time and statistics of a part of each row."""
-        part = Part(name)
-        values = {"battery": battery, "since": since, "end": end}
-        places = {number: part.place(words_from(text)) for number, text in texts.items()}
+    def _each(self, sql: str, span: _Values) -> Slots:
+        """One question a stretch: so SQLite sorts nothing, and a day of snapshots takes half the time."""
+        found: Slots = {}
+        first, since, end, width = (span[name] for name in ("start", "since", "end", "width"))
+        for slot in range((since - first) // width, -((first - end) // width)):
+            begin = first + slot * width
+            within = span | {"since": max(since, begin), "end": min(end, begin + width)}
+            row = self._link.execute(sql, within).fetchone()
+            if row and row[0]:
+                found[slot] = Stat(*row)
+        return found
+
+    def _items(self, part: Part, sql: str, values: _Values) -> Iterator[tuple[int, Stat]]:
+        """Slot and statistics of a part of rows."""
+        texts = self._link.execute("SELECT id, text FROM words")
+        places = {number: part.place(words_from(text)) for number, text in texts}
         unpack, is_cell = part.unpack, part.column == "cells"
-        for time, words, packed, base, count in self._link.execute(sql.format(column=part.column), values):
+        for slot, words, packed, base, count in self._link.execute(sql, values):
             place = places[words]
             item = None if place is None or packed is None else unpack(packed)[place]
             if isinstance(item, int | float | list):
-                yield time, stat_of(item, count, (base or 0) if is_cell else 0)
+                yield slot, stat_of(item, count, (base or 0) if is_cell else 0)
 
     def _not_rolled_up(self, battery: int, start: int, end: int, table: str) -> dict[int, Bucket]:
         """The buckets of snapshots that are in no roll-up yet, by start."""
@@ -188,18 +205,42 @@ class Reader:
             self._link.execute("ROLLBACK")
 
 
+_Values = dict[str, Any]
+"""Parameters of SQL by name."""
+
 _SLOT = "(time - :start) / :width"
 _WHERE = "WHERE battery = :battery AND time >= :since AND time < :end"
+
+_USUAL_CELL = (
+    "SELECT count(value), min(value), sum(value), max(value)"
+    # The limit keeps SQLite from working the value out anew for each of the four.
+    f" FROM (SELECT {VALUE} AS value FROM raw {_WHERE} LIMIT -1)"
+)
+
+
+def _span(battery: int, start: int, end: int, width: int) -> _Values:
+    """Rows from `since` until before `end`, in stretches of `width` ms from `start`."""
+    return {"battery": battery, "start": start, "since": start, "end": end, "width": width}
+
+
+def _part_of_raw(part: Part, which: str = "") -> str:
+    """Slot, words, packed values, lowest cell and count of rows that are alike; those with the newest come last."""
+    base = "cell_min" if part.column == "cells" else "NULL"
+    return (
+        f"SELECT {_SLOT}, words, {part.column}, {base}, count(*) FROM raw {_WHERE} {which}"
+        " GROUP BY 1, 2, 3, 4 ORDER BY max(time)"
+    )
+
+
+def _part_of_rollups(part: Part, table: str) -> str:
+    return f"SELECT {_SLOT}, words, {part.column}, cell_min_min, count FROM {table} {_WHERE} ORDER BY time"
 
 
 def _raw_sql(column: Column) -> str:
     name = column.name
     if column.counter:
         return _last_sql(name, "raw")
-    return (
-        f"SELECT {_SLOT} AS slot, count({name}), min({name}), sum({name}), max({name})"
-        f" FROM raw {_WHERE} AND {name} NOT NULL GROUP BY slot"
-    )
+    return f"SELECT count({name}), min({name}), sum({name}), max({name}) FROM raw {_WHERE}"
 
 
 def _rollup_sql(column: Column, table: str) -> str:
@@ -207,23 +248,18 @@ def _rollup_sql(column: Column, table: str) -> str:
     if column.counter:
         return _last_sql(name, table)
     return (
-        f"SELECT {_SLOT} AS slot, sum(coalesce({name}_count, count)), min({name}_min), sum({name}_sum), max({name}_max)"
-        f" FROM {table} {_WHERE} AND {name}_sum NOT NULL GROUP BY slot"
+        f"SELECT sum(coalesce({name}_count, count)), min({name}_min), sum({name}_sum), max({name}_max)"
+        f" FROM {table} {_WHERE} AND {name}_sum NOT NULL"
     )
 
 
 def _last_sql(name: str, table: str) -> str:
-    """The last value of each stretch: SQLite takes bare columns from the row that has the maximum."""
-    return (
-        "SELECT slot, 1, value, value, value FROM"
-        f" (SELECT {_SLOT} AS slot, {name} AS value, max(time) FROM {table} {_WHERE} AND {name} NOT NULL GROUP BY slot)"
-    )
+    return f"SELECT 1, {name}, {name}, {name} FROM {table} {_WHERE} AND {name} NOT NULL ORDER BY time DESC LIMIT 1"
 
 
-def _collected(items: Iterable[tuple[int, Stat]], start: int, width: int, *, last: bool) -> Slots:
+def _collected(items: Iterable[tuple[int, Stat]], *, last: bool) -> Slots:
     found: Slots = {}
-    for time, stat in items:
-        slot = (time - start) // width
+    for slot, stat in items:
         known = found.get(slot)
         found[slot] = stat if known is None or last else known.merged(stat)
     return found

@@ -39,6 +39,8 @@ class Times:
         self.times: dict[str, list[float]] = defaultdict(list)
         self.others = 0
 
+    pace = 0.0
+
     async def take(self, events: Sequence[Event]) -> None:
         for event in events:
             if isinstance(event, Snapshot):

@@ -55,6 +55,8 @@ class Seen:
     def __init__(self) -> None:
         self.told: defaultdict[str, Told] = defaultdict(Told)
 
+    pace = 0.0
+
     async def take(self, events: Sequence[Event]) -> None:
         for event in events:
             told = self.told[event.battery]

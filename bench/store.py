@@ -80,7 +80,7 @@ def reading(second: int, chance: random.Random, battery: str = "garage") -> Snap
 
 async def write(file: Path, readings: Sequence[Snapshot], batch: int) -> tuple[float, float]:
     """s and s of processor time that the store needs for readings in such batches."""
-    store = make(Config(file=str(file)), {}, Timing(now=lambda: START + timedelta(days=1), store_pace=0.0))
+    store = make(Config(file=str(file)), {}, Timing(now=lambda: START + timedelta(days=1)))
     start, cpu = time.perf_counter(), time.process_time()
     for first in range(0, len(readings), batch):
         await store.take(readings[first : first + batch])

@@ -44,8 +44,9 @@ class Timing(Struct, frozen=True, kw_only=True):
     """Until the status must show a change: `ant` shows a switch 0.6 to 6 s after its acknowledgement."""
     settle_step: float = 0.5
     """Between two looks at the status meanwhile: as often as the vendor's applications look."""
-    store_pace: float = 0.25
-    """s from one commit of a store to the next: a thousand batteries in few commits cost a third of the processor."""
+    store_pace: float = 3.0
+    """s from one commit of a store to the next: each wears a memory card as much as many readings in one. Within 5 s
+    of being read they are promised to be on the disk."""
     lock: float = 2.0
     """s that a store waits for another program which writes to its file: more means that it holds on to it."""
 

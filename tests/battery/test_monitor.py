@@ -25,6 +25,8 @@ Log = pytest.LogCaptureFixture
 class Good:
     """A sink that keeps what it gets, and notes when."""
 
+    pace = 0.0
+
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.times: list[float] = []
@@ -108,6 +110,73 @@ def test_a_sink_gets_everything_once_and_in_order() -> None:
     assert numbers(sink.events) == list(range(51))
     assert sink.times[1] - sink.times[0] == 1.0
     assert sink.closed
+
+
+class Paced(Good):
+    """Wants events together; notes how many came at once."""
+
+    pace = 3.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    async def take(self, events: Sequence[Event]) -> None:
+        self.batches.append(len(events))
+        await super().take(events)
+
+
+def test_a_sink_that_wants_events_together_gets_them_soon_enough() -> None:
+    async def main() -> Paced:
+        sink = Paced()
+        lane = Lane("store", sink, timing(), 1000)
+        lane.start()
+        await fill(lane, 30)
+        await lane.close(4.5)
+        return sink
+
+    sink = run(main())
+    assert numbers(sink.events) == list(range(30))
+    late = [taken - sink.times[0] - number for number, taken in enumerate(sink.times)]
+    assert max(late) <= 3.0
+    assert len(sink.batches) <= 12
+
+
+@pytest.mark.parametrize(("size", "each"), [(10, 5), (10_000, 1000)])
+def test_many_events_do_not_wait_for_the_pace_of_a_sink(size: int, each: int) -> None:
+    async def main() -> tuple[Paced, int]:
+        sink = Paced()
+        lane = Lane("store", sink, timing(), size)
+        lane.start()
+        for _ in range(20):
+            await fill(lane, each, every=0.0)
+            await asyncio.sleep(0.1)
+        await lane.close(4.5)
+        return sink, lane.dropped
+
+    sink, dropped = run(main())
+    assert dropped == 0
+    assert len(sink.events) == 20 * each
+    assert max(sink.batches) <= 1000
+
+
+def test_what_gathers_is_handed_over_at_once_when_the_end_is_near() -> None:
+    async def main() -> tuple[Paced, float]:
+        sink = Paced()
+        lane = Lane("store", sink, timing(), 1000)
+        lane.start()
+        await fill(lane, 2, every=0.1)
+        asked = now()
+        lane.hurry()
+        await asyncio.sleep(0.1)
+        lane.put(event(2))
+        await asyncio.sleep(0.1)
+        assert len(sink.events) == 3
+        await lane.close(4.5)
+        return sink, asked
+
+    sink, asked = run(main())
+    assert sink.times[1] == asked
 
 
 def test_a_sink_that_fails_gets_all_that_the_queue_holds_and_what_is_dropped_is_counted(caplog: Log) -> None:

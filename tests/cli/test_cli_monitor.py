@@ -1,22 +1,28 @@
 """`antbms monitor` as a process: it works at once, and every signal ends it in order."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+if sys.platform != "win32":
+    import termios
 
 SIGNALS = {"SIGINT": 130, "SIGTERM": 0} if sys.platform != "win32" else {"CTRL_BREAK_EVENT": 0}
 """Signal → exit status."""
 
 
-def start(*args: str) -> subprocess.Popen[str]:
+def start(*args: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "antbms", "monitor", *args],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+        stdout=stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )  # fmt: skip
 
@@ -54,12 +60,13 @@ def test_the_end_of_its_reader_ends_it_quietly() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_a_reader_that_does_not_read_holds_no_battery_and_a_signal_ends_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stdout", ["pipe", "terminal"])
+def test_a_reader_that_does_not_read_holds_no_battery_and_a_signal_ends_it(tmp_path: Path, stdout: str) -> None:
     """The totals are the witness: they are written after 4 s, when the pipe (64 kB) has long been full."""
     totals, held = tmp_path / "totals.json", tmp_path / "held.toml"
     batteries = "".join(f'[batteries.b{number}]\naddress = "sim:?load=constant"\n' for number in range(8))
     held.write_text(f"[monitor]\nevery = 0.1\nstate = '{totals}'\n{batteries}", "utf-8")
-    with start("-c", str(held)) as process:
+    with unread(stdout) as reader, start("-c", str(held), stdout=reader.writing) as process:
         try:
             end = time.monotonic() + 20
             while not totals.exists():
@@ -71,6 +78,40 @@ def test_a_reader_that_does_not_read_holds_no_battery_and_a_signal_ends_it(tmp_p
             assert time.monotonic() - began < 5
         finally:
             process.kill()
-        written, _ = process.communicate()
+        _, log = process.communicate()
+        written = reader.rest()
     assert len(written) < 150_000  # of more than 500 000 that were read: it was held
+    assert "monitor: stopped" in log or stdout == "terminal"  # the log goes there as well, above the table
+    assert "Traceback" not in log
+    assert "Fatal" not in log
     assert process.returncode == 0
+
+
+class Reader:
+    """What a process writes to: nothing is read before `rest` is called."""
+
+    def __init__(self, reading: int, writing: int) -> None:
+        self.reading, self.writing = reading, writing
+
+    def rest(self) -> bytes:
+        os.close(self.writing)
+        os.set_blocking(self.reading, False)
+        written = b""
+        with suppress(OSError):  # a terminal whose other end is closed
+            while piece := os.read(self.reading, 65536):
+                written += piece
+        return written
+
+
+@contextmanager
+def unread(kind: str) -> Iterator[Reader]:
+    """A pipe, or a terminal on which Ctrl-S was pressed."""
+    if kind == "pipe":
+        reader = Reader(*os.pipe())
+    else:
+        reader = Reader(*os.openpty())
+        termios.tcflow(reader.writing, termios.TCOOFF)
+    try:
+        yield reader
+    finally:
+        os.close(reader.reading)

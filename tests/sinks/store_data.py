@@ -69,7 +69,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def store(file: Path, clock: Clock | None = None, **config: Any) -> Store:
-    return make(Config(file=str(file), **config), {}, (clock or Clock()).timing(lock=0.05, store_pace=0.0))
+    return make(Config(file=str(file), **config), {}, (clock or Clock()).timing(lock=0.05))
 
 
 def fill(file: Path, *batches: Iterable[Event], **config: Any) -> None:

@@ -43,7 +43,7 @@ def sample(number: int) -> Snapshot:
 async def write(file: Path, first: int) -> None:
     """Hand over readings for ever, and say after each batch up to where all is committed."""
     clock = Clock()
-    store = make(Config(file=str(file), raw_days=KEPT), {}, clock.timing(store_pace=0.0))
+    store = make(Config(file=str(file), raw_days=KEPT), {}, clock.timing())
     while True:
         clock.seconds = first + BATCH
         await store.take([sample(number) for number in range(first, first + BATCH)])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 from rich.console import Console, RenderableType
 from rich.constrain import Constrain
@@ -65,9 +66,11 @@ def screen(draw: Callable[[int, Style], RenderableType], widest: int = WIDEST) -
 
 
 def bottom(draw: Callable[[int, Style], RenderableType], widest: int = WIDEST) -> Live:
-    """What `draw` makes, below all that is printed meanwhile; to be started, refreshed and stopped."""
+    """What `draw` makes, below all that is printed meanwhile; to be started, refreshed and stopped, from any thread."""
     from rich.live import Live
 
-    console = Console(highlight=False, emoji=False)
+    from ..monitor.streams import Direct
+
+    console = Console(file=cast(TextIO, Direct(sys.stdout)), highlight=False, emoji=False)
     style = LINES if can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows else PLAIN
     return Live(get_renderable=lambda: draw(min(console.width, widest), style), console=console, auto_refresh=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,6 +40,8 @@ class Lines:
         self._worker = Worker("antbms-output")
         self._before: Sequence[Event] = ()
 
+    pace = 0.0
+
     async def take(self, events: Sequence[Event]) -> None:
         try:
             await self._worker.run(lambda: self._write(events))
@@ -59,27 +62,46 @@ class Lines:
 
 
 class Board:
-    """The latest of each battery as a line of a table, which stays at the bottom of the terminal, below the log."""
+    """The latest of each battery as a line of a table, which stays at the bottom of the terminal, below the log.
+
+    A thread draws: a terminal that shows nothing more (Ctrl-S) holds no battery.
+    """
+
+    pace = 0.0
 
     def __init__(self, names: Iterable[str], timing: Timing = DEFAULT) -> None:
         self._latest: dict[str, Event | None] = dict.fromkeys(names)
         self._timing = timing
+        self._worker = Worker("antbms-output")
+        self._drawing: asyncio.Future[None] | None = None
         self._live: Live | None = None
-        self._shown_at = 0.0
+        self._shown_at = -REFRESH
 
     async def take(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self._latest[event.battery] = event
+        self._latest = self._latest | {event.battery: event for event in events}
+        if self._drawing is not None:
+            if not self._drawing.done():
+                return
+            self._drawing.result()
+        if self._timing.monotonic() - self._shown_at >= REFRESH:
+            self._shown_at = self._timing.monotonic()
+            self._drawing = asyncio.ensure_future(self._worker.run(self._draw))
+
+    async def close(self) -> None:
+        try:
+            await self._worker.run(self._end)
+        finally:
+            self._worker.stop()
+
+    def _draw(self) -> None:
         if self._live is None:
             from .drawing import bottom
 
             self._live = bottom(lambda width, style: draw(self._latest, self._timing.now(), width, style))
             self._live.start()
-        if self._timing.monotonic() - self._shown_at >= REFRESH:
-            self._shown_at = self._timing.monotonic()
-            self._live.refresh()
+        self._live.refresh()
 
-    async def close(self) -> None:
+    def _end(self) -> None:
         if self._live is not None:
             self._live.refresh()
             self._live.stop()

@@ -84,6 +84,8 @@ class Monitor:
 
     async def _end(self, tasks: list[asyncio.Task[None]], commits: asyncio.Task[None], ledger: Ledger) -> None:
         start = self._timing.monotonic()
+        for lane in self.lanes:
+            lane.hurry()
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=self._timing.stop / 3)

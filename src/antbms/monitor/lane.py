@@ -39,6 +39,8 @@ class Lane:
         self._size = size
         self._queue: deque[Event] = deque()
         self._more = asyncio.Event()
+        self._enough = asyncio.Event()  # waits, so that gathering more is of no use
+        self._hurries = False
         self._ending = asyncio.Event()
         self._failures = 0  # in a row
         self._most = BATCH
@@ -56,13 +58,21 @@ class Lane:
         self._queue.append(event)
         self._trim()
         self._more.set()
+        if len(self._queue) >= min(BATCH, self._size / 2):
+            self._enough.set()
 
     def start(self) -> None:
         """Begin to hand over."""
         self._task = asyncio.create_task(self._run(), name=self.name)
 
+    def hurry(self) -> None:
+        """From now on hand over without pauses: the end is near."""
+        self._hurries = True
+        self._enough.set()
+
     async def close(self, seconds: float) -> None:
         """Hand over what waits, and close the sink, within so many s. Never raises."""
+        self.hurry()
         self._ending.set()
         self._more.set()
         start = self._timing.monotonic()
@@ -102,14 +112,20 @@ class Lane:
                 self._more.clear()
                 await self._more.wait()
             elif not await self._hand_over():
-                await self._rest()
+                await _rest(self._back_off(), self._ending)
+            elif not self._queue:
+                await self._gather()
 
-    async def _rest(self) -> None:
-        """Wait after a failure, longer each time."""
+    async def _gather(self) -> None:
+        """Let events gather for as long as the sink likes, unless many come."""
+        if not self._hurries:
+            self._enough.clear()
+            await _rest(self._sink.pace, self._enough)
+
+    def _back_off(self) -> float:
+        """s to wait after a failure, longer each time."""
         least, most = self._timing.backoff_least, self._timing.backoff_most
-        with suppress(TimeoutError):
-            async with asyncio.timeout(min(most, least * 2.0 ** min(self._failures - 1, 10))):
-                await self._ending.wait()
+        return min(most, least * 2.0 ** min(self._failures - 1, 10))
 
     async def _hand_over(self) -> bool:
         """Give the sink the oldest events. If it does not take them, they wait on, and all is as before."""
@@ -174,3 +190,10 @@ class Lane:
 
     def _log(self, level: int, text: str, error: BaseException | None = None) -> None:
         log.log(level, "%s: %s", self.name, text, extra={"sink": self.name}, exc_info=error)
+
+
+async def _rest(seconds: float, unless: asyncio.Event) -> None:
+    """Wait so long, or until the event."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await unless.wait()

@@ -10,6 +10,27 @@ import os
 from typing import Any, TextIO
 
 
+class Direct(io.TextIOBase):
+    """A standard stream for libraries that write to a file by themselves: `write` without its buffer."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        write(self._stream, text)
+        return len(text)
+
+
 def write(stream: TextIO, text: str) -> None:
     """Write all of `text`, whose lines end in `\\n`. Waits for whoever reads. Raises `OSError`."""
     if not isinstance(stream, io.TextIOWrapper):  # what takes its place, for a live picture

@@ -58,6 +58,10 @@ class Sink(Protocol):
     Not every event need come: a sink that hangs or fails gets what its bounded queue still holds.
     """
 
+    @property
+    def pace(self) -> float:
+        """s that events wait after a `take`, so that more of them come at once; 0: every event comes as it happens."""
+
     async def take(self, events: Sequence[Event]) -> None:
         """Take events, oldest first, and return when they are safe. Raises `AntbmsError` if it cannot now.
 

@@ -63,6 +63,8 @@ class Files:
         self._written: set[_Key] = set()
         """Events of the last batch that are in the files: they come again if it failed, or was given up."""
 
+    pace = 0.0
+
     async def take(self, events: Sequence[Event]) -> None:
         """Append events. Raises `SinkError`; what is written by then is not written again."""
         await self._worker.run(lambda: self._take(events))

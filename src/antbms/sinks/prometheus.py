@@ -84,6 +84,8 @@ class Prometheus:
         self._stop: Callable[[], None] | None = None
         self.port = config.port
 
+    pace = 0.0
+
     async def take(self, events: Sequence[Event]) -> None:
         for event in events:
             self._latest[event.battery] = self._after(event)

@@ -77,6 +77,8 @@ class Mqtt:
         """How many readings wait on the disk."""
         return self._spool.waiting
 
+    pace = 0.0
+
     async def take(self, events: Sequence[Event]) -> None:
         if not self._spool.is_open:
             await self._open_spool()

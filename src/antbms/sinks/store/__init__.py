@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Sequence
 from datetime import timedelta
@@ -49,16 +48,15 @@ class Store:
 
     def __init__(self, config: Config, timing: Timing) -> None:
         self._file = Path(config.file).expanduser()
+        self.pace = timing.store_pace
         self._config = config
         self._timing = timing
         self._worker = Worker("antbms-store")
         self._writer: Writer | None = None
-        self._next_commit = self._next_removal = timing.monotonic()
+        self._next_removal = timing.monotonic()
 
     async def take(self, events: Sequence[Event]) -> None:
         """Commit events in one transaction. Raises `SinkError`; then all of them may come again."""
-        await asyncio.sleep(max(0.0, self._next_commit - self._timing.monotonic()))
-        self._next_commit = self._timing.monotonic() + self._timing.store_pace
         await self._worker.run(lambda: self._take(events))
 
     async def close(self) -> None:

@@ -60,3 +60,14 @@ def test_a_device_that_comes_back_waits_for_each_other_one_at_most_once() -> Non
     assert max(gaps) < AWAY * SCAN + 3
     tried = [len(one.opened) for one in away.values()]
     assert min(tried) > 0.8 * max(tried)  # nor does one of the others get less than its share
+
+
+def test_adapters_have_turns_of_their_own() -> None:
+    async def main() -> None:
+        async with turn("hci1"):
+            async with turn():
+                assert turn("hci0").locked()
+            assert not turn("hci0").locked()
+            assert turn("hci1").locked()
+
+    run(main())

@@ -69,7 +69,7 @@ class Commands(click.Group):
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Read batteries with an ANT or JBD battery management system.
+    """Read, watch, log and switch batteries with an ANT or JBD battery management system.
 
     Data goes to standard output, all else to standard error. Exit status: 0 done, 1 no answer or a missing file,
     2 wrong usage, 3 refused by the battery or not confirmed, 130 interrupted.

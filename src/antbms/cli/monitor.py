@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ def command(
     config = _config(found, devices, store, changes)
     if check:
         return run(_check(config, found))
-    return run(_monitor(config, _totals(config, found, store)))
+    return run(_monitor(config, found, _totals(config, found, store)))
 
 
 def _config(path: Path | None, devices: Sequence[str], store: Path | None, changes: dict[str, Any]) -> Config:
@@ -105,14 +106,21 @@ async def _check(config: Config, path: Path | None) -> int:
     from ..monitor import Monitor
 
     where = path or "given devices"
-    try:
+    with _naming(where):
         check(config)
         Monitor(config)
-    except UsageError as error:
-        raise UsageError(f"{where}: {error}", *error.hints) from None
     sinks = ", ".join(config.sinks) or "none"
     click.echo(f"{where}: correct\nbatteries: {', '.join(config.batteries)}\nsinks: {sinks}")
     return 0
+
+
+@contextmanager
+def _naming(where: Path | str) -> Iterator[None]:
+    """Mistakes in a configuration are told with the file that they are in."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}", *error.hints) from None
 
 
 def _totals(config: Config, path: Path | None, store: Path | None) -> Path | None:
@@ -126,7 +134,7 @@ def _totals(config: Config, path: Path | None, store: Path | None) -> Path | Non
     return store.with_name(f"{store.name}.totals.json") if store is not None else None
 
 
-async def _monitor(config: Config, totals: Path | None) -> int:
+async def _monitor(config: Config, path: Path | None, totals: Path | None) -> int:
     from ..monitor import Monitor
     from ..monitor.logs import set_up
     from ..monitor.systemd import serve
@@ -140,7 +148,9 @@ async def _monitor(config: Config, totals: Path | None) -> int:
                 from .shown import shown
 
                 sinks["screen"] = shown(config.batteries, stop.set)
-            await serve(Monitor(config, sinks=sinks, totals=totals), stop)
+            with _naming(path or "given devices"):
+                monitor = Monitor(config, sinks=sinks, totals=totals)
+            await serve(monitor, stop)
     finally:
         log.flush()
     if stop.number is None:  # the reader of our output is gone, as of `| head`

@@ -75,7 +75,7 @@ async def _rows(device: str, options: Mapping[str, str]) -> list[Row]:
     where = parse_address(known.address, known.options)
     if where.scheme != "ble":
         raise UsageError(f"{device}: only Bluetooth LE devices have services", "Next: antbms scan --kind ble")
-    async with turn():
+    async with turn(where.options.get("adapter")):
         with in_words(where, DEFAULT):
             async with asyncio.timeout(DEFAULT.open), connection(where, DEFAULT, lambda: None) as (client, _):
                 return list(_listed(client.services))

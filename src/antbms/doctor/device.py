@@ -72,7 +72,7 @@ async def diagnose(
 
 async def _reach_ble(report: Report, where: Address, timing: Timing) -> None:
     """Heard, connected, and with a service of a known kind; then disconnected again."""
-    async with turn(), AsyncExitStack() as stack:
+    async with turn(where.options.get("adapter")), AsyncExitStack() as stack:
         with report.step("found") as step, in_words(where, timing):
             heard = await find(where, timing)
             step.says(str(heard), heard.name, heard.id, heard.address)

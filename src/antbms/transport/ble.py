@@ -39,13 +39,13 @@ async def open_ble(address: Address, timing: Timing) -> Pipe:
     """Find, connect and subscribe.
 
     Raises `OpenError` with the cause and the way out; `UsageError` for a name that several devices have, or an option
-    that means nothing here. Takes `timing.open` at most, and when cancelled `timing.close`; but openings wait for each
-    other, as no adapter does two things at once.
+    that means nothing here. Takes `timing.open` at most, and when cancelled `timing.close`; but openings on one adapter
+    wait for each other, as it does not do two things at once.
     """
     if "adapter" in address.options and sys.platform != "linux":
         raise UsageError(f"{address.text}: the adapter can be chosen on Linux only")
     pipe = BlePipe(address, timing)
-    async with turn():
+    async with turn(address.options.get("adapter")):
         await pipe.open()
     return pipe
 

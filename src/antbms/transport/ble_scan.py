@@ -73,12 +73,15 @@ class Heard(Struct, frozen=True):
         return f"{self.name or 'without a name'} ({', '.join(about)})"
 
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+_FIRST: Final = "hci0"
+"""What Linux calls the first adapter, which is nearly always the one that is used where none is named."""
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = WeakKeyDictionary()
 
 
-def turn() -> asyncio.Lock:
-    """To be held while listening or connecting: BlueZ does one such thing at a time, and refuses a second."""
-    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+def turn(adapter: str | None = None) -> asyncio.Lock:
+    """To be held while an adapter listens or connects: BlueZ does one such thing at a time, and refuses a second."""
+    adapters = _turns.setdefault(asyncio.get_running_loop(), {})
+    return adapters.setdefault(adapter or _FIRST, asyncio.Lock())
 
 
 async def listen(

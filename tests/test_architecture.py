@@ -36,6 +36,8 @@ FLOORS = {
     "changes": 5,
     "journal": 5,
     "writing": 5,
+    "planning": 5,
+    "reading": 5,
     "discovery": 6,
     "doctor": 6,
     "watching": 6,
@@ -51,7 +53,10 @@ FLOORS = {
     "cli": 9,
     "sync": 9,
 }
-BATTERY = ("asking", "backup", "changes", "journal", "link", "registers", "settings", "silence", "writing")
+BATTERY = (
+    "asking", "backup", "changes", "journal", "link", "planning", "reading", "registers", "settings", "silence",
+    "writing",
+)  # fmt: skip
 ONE_ROOM = dict.fromkeys(BATTERY, "battery") | {"history": "sinks", "ledger": "derive"}
 """Modules that live in the room of another."""
 

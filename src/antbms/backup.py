@@ -21,12 +21,16 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\"}
 
 
 class Backup(Struct, frozen=True):
-    """device: who it was. time: when. settings: name → value in its unit."""
+    """device: who it was. time: when. settings: name → value in its unit.
+
+    untold: name → why the battery did not tell it then, although it may have it.
+    """
 
     time: datetime
     battery: str
     device: DeviceInfo
     settings: dict[str, Value]
+    untold: dict[str, str] = {}
 
 
 class Difference(Struct, frozen=True):
@@ -60,13 +64,20 @@ def to_toml(backup: Backup, rows: Mapping[str, Setting]) -> str:
     group = ""
     for row in by_group(rows):
         value = backup.settings.get(row.name)
-        if value is None:
+        if value is None and (row.danger is Danger.SECRET or not row.usual):
             continue
         if row.group != group:
             group = row.group
             lines.append(f"# {group}")
+        if value is None:
+            lines.append(
+                f"# {row.name}: {'not told' if row.name in backup.untold else 'this battery does not have it'}"
+            )
+            continue
         shown = f"{value:.{row.digits}f}" if isinstance(value, float) else _value(value)
         lines.append(f"{row.name} = {shown}  # {' '.join(filter(None, (row.unit, row.label)))}")
+    if backup.untold:
+        lines += ["", "[not_told]", *(f"{name} = {_text(why)}" for name, why in backup.untold.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -98,6 +109,7 @@ def load(path: Path) -> Backup:
                 "battery": head.get("battery", ""),
                 "device": {"protocol": "?"} | record.get("device", {}),
                 "settings": record.get("settings", {}),
+                "untold": record.get("not_told", {}),
             },
             Backup,
         )
@@ -117,7 +129,7 @@ def check_same(path: Path, backup: Backup, device: DeviceInfo) -> None:
 
 
 def differences(backup: Backup, rows: Mapping[str, Setting], now: Mapping[str, Value]) -> list[Difference]:
-    """What differs, in the order of the rows. Values of settings that the battery does not have are left out."""
+    """What differs, in the order of the rows. What cannot be compared is left out; see `left_out`."""
     return [
         Difference(row, backup.settings[name], now.get(name))
         for name, row in rows.items()
@@ -125,13 +137,36 @@ def differences(backup: Backup, rows: Mapping[str, Setting], now: Mapping[str, V
     ]
 
 
+def left_out(
+    backup: Backup, rows: Mapping[str, Setting], now: Mapping[str, Value], untold: Mapping[str, str]
+) -> dict[str, str]:
+    """Name → why it cannot be compared: it is in the backup and not in the battery, or the other way round."""
+    not_here = {
+        name: untold.get(name, "this battery does not have it") if name in rows else "there is no such setting here"
+        for name in backup.settings
+        if name not in now
+    }
+    not_there = {name: f"not in the backup: {why}" for name, why in backup.untold.items() if name in now}
+    return not_here | not_there
+
+
+def why_not(row: Setting, *, dangerous: bool) -> str | None:
+    """Why a restore does not write a setting; None if it does."""
+    if row.danger in (Danger.SHOWN, Danger.SECRET) or row.is_text:
+        return "only shown, never written"
+    if not row.restored:
+        return "not restored from backups: set it by its name if it is meant"
+    if row.danger is Danger.DANGEROUS and not dangerous:
+        return "dangerous: only with --dangerous"
+    return None
+
+
 def to_restore(found: Sequence[Difference], *, only: str | None, dangerous: bool) -> dict[str, Value]:
-    """What of the differences a restore writes: no texts, nothing that the device counts itself."""
-    allowed = (Danger.PLAIN, Danger.DANGEROUS) if dangerous else (Danger.PLAIN,)
+    """What of the differences a restore writes; `why_not` says why not the others."""
     return {
         item.row.name: item.saved
         for item in found
-        if item.row.danger in allowed and item.row.restored and only in (None, item.row.group)
+        if why_not(item.row, dangerous=dangerous) is None and only in (None, item.row.group)
     }
 
 

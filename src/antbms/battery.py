@@ -119,6 +119,7 @@ class Battery:
         exchange = self._asker.spoken.login(password, level, pipe.address, pipe.medium)
         async with self._asker.lock:
             await self._asker.link.login(exchange, patience=patience, unpack=self._asker.spoken.unpack)
+        self.settings.forget()
 
     async def switch(self, name: str, on: bool, *, until: float | None = None) -> Outcome:
         """Turn a switch (`charge`, `discharge`; `balance` and `buzzer` of `ant`) on or off, and see that it is done.

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from msgspec import Struct
 
-from .asking import PASSWORD_HINTS, Answer, Asker, NotThere
+from .asking import PASSWORD_HINTS, Asker
 from .errors import AntbmsError, NoAnswer, PasswordNeeded, Refused, Unconfirmed
 from .journal import Journal
 from .protocol.packet import Packet, Request
-from .protocol.settings import Factory, Page, Raw, Setting
+from .protocol.settings import Factory, Raw, Setting
+from .reading import Found, Reader
 
 LEAVING = 10.0
 """s at most for leaving the factory mode after a failure, which cancelling does not cut short."""
-
-
-MODE_LOST = (
-    "It was in its factory mode: that has ended by itself, or another program ended it.",
-    "Next: end other programs that use the battery, then the same command again.",
-)
 
 
 class NotSaved(Unconfirmed):
@@ -48,6 +43,7 @@ class Registers:
     def __init__(self, asker: Asker, journal: Journal) -> None:
         self._asker = asker
         self._journal = journal
+        self._reader = Reader(asker)
         self._inside = False  # in factory mode
 
     @property
@@ -66,54 +62,37 @@ class Registers:
             )
         return status, spoken.settings_for(status)
 
-    async def read(self, rows: Iterable[Setting], *, complete: bool = True) -> dict[str, Raw]:
-        """Name → raw value, of the settings that the battery has.
+    def forget(self) -> None:
+        """Ask again also for what was not there."""
+        self._reader.forget()
+
+    async def read(self, rows: Iterable[Setting], *, complete: bool = True) -> Found:
+        """What the battery tells of these settings.
 
         Where it can tell some without factory mode, that is entered only for the rest, and only if `complete`.
+        Raises `NoAnswer` if the link is gone, `Refused` if the factory mode is lost, `PasswordNeeded`, `LinkLost`.
         """
         spoken, rows = self._asker.spoken, list(rows)
         if spoken.FACTORY is None or self._inside:
-            return await self._read_pages(spoken.pages(rows, factory=self._inside), once=False)
-        found: dict[str, Raw] = {}
-        pages = spoken.pages(rows)
-        with suppress(NoAnswer):  # an older board: silence to what it does not know
-            found = await self._read_pages(pages, once=True) if pages else {}
-        rest = [row for row in rows if row.name not in found]
-        if rest and (complete or not found):
-            async with self.mode():
-                found |= await self._read_pages(spoken.pages(rest, factory=True), once=False)
-        return found
+            return await self._reader.read(spoken.pages(rows, factory=self._inside), inside=self._inside)
+        told = await self._reader.read(spoken.pages(rows), inside=False, optional=True)
+        rest = [row for row in rows if row.name not in told.raws]
+        if not rest or (told.raws and not complete):
+            return Found(told.raws, told.untold)
+        async with self.mode():
+            return told | await self._reader.read(spoken.pages(rest, factory=True), inside=True)
 
-    async def _read_pages(self, pages: Sequence[Page], *, once: bool) -> dict[str, Raw]:
-        """What the pages hold. Boards answer what they do not have with a refusal, or with silence.
-
-        Raises `NoAnswer` if more than half of the pages got none: then it is the link.
-        """
-        found: dict[str, Raw] = {}
-        silent: list[NoAnswer] = []
-        for page in pages:
-            try:
-                packets = [(await self._register(request, once)).packet for request in page.requests]
-            except NoAnswer as error:
-                silent.append(error)
-                if 2 * len(silent) > len(pages) or (once and not found):
-                    raise
-                continue
-            except NotThere:
-                continue
-            except PasswordNeeded:
-                raise
-            except Refused as error:
-                if not self._inside:
-                    continue
-                raise Refused(str(error), *MODE_LOST) from error
-            found |= self._asker.spoken.raws(page, packets)
-        return found
-
-    async def _register(self, request: Request, once: bool) -> Answer:
-        return await self._asker.ask(
-            (request,), tries=1 if once else None, patience=None if once else self._asker.spoken.REGISTER_PATIENCE
-        )
+    async def sure(self, rows: Iterable[Setting]) -> dict[str, Raw]:
+        """The same of settings that the battery has. Raises `NoAnswer` if it is silent about one of them, `Refused`."""
+        spoken, rows = self._asker.spoken, list(rows)
+        if spoken.FACTORY is None or self._inside:
+            return await self._reader.sure(spoken.pages(rows, factory=self._inside), inside=self._inside)
+        told = await self._reader.read(spoken.pages(rows), inside=False, optional=True)
+        rest = [row for row in rows if row.name not in told.raws]
+        if not rest:
+            return told.raws
+        async with self.mode():
+            return told.raws | await self._reader.sure(spoken.pages(rest, factory=True), inside=True)
 
     async def write(self, row: Setting, old: Raw | None, new: int, register: bytes) -> Written:
         """Write one setting, once, and read it back. Raises `Refused` if the battery does, `NoAnswer`, `LinkLost`."""
@@ -130,7 +109,7 @@ class Registers:
                 self._journal.written(mode=self._inside, unsaved=unsaved or request is not requests[0])
                 raise self._asker.refused(packet, f"to write {row.name}")
         try:
-            raw = (await self.read([row])).get(row.name)
+            raw = (await self.sure([row])).get(row.name)
         except Refused as error:  # not of the write
             told = "acknowledged" if acknowledged else "the acknowledgement was lost"
             raise Unconfirmed(

@@ -10,16 +10,18 @@ from typing import Any
 
 from .asking import Asker
 from .backup import Backup, save
-from .errors import AntbmsError, NoAnswer, Refused, Unconfirmed, UsageError
+from .errors import AntbmsError, NoAnswer, Refused, Unconfirmed
 from .folders import state_folder
 from .journal import Journal, Note
 from .model import DeviceInfo, Outcome
 from .model.events import Value
+from .planning import Plan, in_units, not_told, plan, raws_wanted, register_now, row_named, usual
 from .protocol.packet import Packet
-from .protocol.relations import check_chemistry, check_relations, chemistry_of, in_safe_order, relations
-from .protocol.settings import Danger, Raw, Setting, check_limits, format_value, pack_raw, raw_of, value_of
-from .registers import NotSaved, Registers, Written
-from .writing import Change, Other, stopped
+from .protocol.relations import chemistry_of
+from .protocol.settings import Raw, Setting, format_value, value_of
+from .reading import Found
+from .registers import NotSaved, Registers
+from .writing import Change, Other, mismatch, stopped
 
 SUSPICIOUS = 5
 """Settings that all read 0: a line that repeats what is sent looks so."""
@@ -40,6 +42,8 @@ class Settings:
         self._registers = Registers(asker, journal)
         self._info = info
         self._note = note
+        self._noted: set[str] = set()
+        self._untold: Mapping[str, str] = {}
         self._backup_made: Path | None = None
 
     @property
@@ -47,41 +51,52 @@ class Settings:
         """Whether something was written, in this run or an earlier one, and no saving was acknowledged since."""
         return self._registers.unsaved
 
+    @property
+    def untold(self) -> Mapping[str, str]:
+        """Of the latest reading: name → why the battery did not tell it, although it may have it."""
+        return self._untold
+
+    def forget(self) -> None:
+        """Ask again also for what was not there: a password was given."""
+        self._registers.forget()
+
     async def rows(self) -> Mapping[str, Setting]:
         """The settings that this battery may have, by name. Raises `PasswordNeeded` if it hides them, and as `read`."""
         async with self._asker.lock:
             return (await self._registers.rows())[1]
 
     async def read(self, names: Iterable[str] | None = None, *, complete: bool = False) -> dict[str, Value]:
-        """Name → value in its unit, of the settings that the battery has: these, or all.
+        """Name → value in its unit, of the settings that the battery has: these, or all; see also `untold`.
 
         Changes nothing. JBD boards are asked by their FA request; those that do not know it are put into factory mode
         meanwhile. complete: also for what FA does not tell.
-        Raises `UsageError` for unknown and secret names, `PasswordNeeded`, `Refused`, `NoAnswer`, `LinkLost`.
+        Raises `UsageError` for unknown and secret names, `NoAnswer` if one of `names` was not told, `PasswordNeeded`,
+        `Refused`, `LinkLost`.
         """
         async with self._asker.lock:
             rows = (await self._registers.rows())[1]
-            wanted = _usual(rows) if names is None else [self._row(rows, name) for name in names]
-            found = await self._registers.read(wanted, complete=complete or names is not None)
-            self._check_plausible(found)
-        return _values(rows, found)
+            wanted = usual(rows) if names is None else [row_named(self._asker.name, rows, name) for name in names]
+            found = await self._read(wanted, complete=complete or names is not None)
+        if names is not None and found.untold:
+            raise not_told(self._asker.name, found.untold, "nothing can be said of it")
+        return in_units(rows, found.raws)
 
     async def backup(self) -> tuple[Backup, Mapping[str, Setting]]:
         """All settings and who the battery is, and the rows for the file. Raises as `read` does."""
         async with self._asker.lock:
             rows = (await self._registers.rows())[1]
             device = await self._info()
-            found = await self._registers.read(_usual(rows))
-            self._check_plausible(found)
+            found = await self._read(usual(rows))
         return self._new_backup(device, rows, found), rows
 
     async def check(self, values: Mapping[str, Value], *, dangerous: bool = False) -> list[Outcome]:
         """What `write` would do, without doing it: an unconfirmed outcome a change. Raises as `write` does."""
         async with self._asker.lock:
             status, rows = await self._registers.rows()
-            wanted = self._wanted(rows, values, dangerous)
-            old = await self._registers.read(_usual(rows, wanted))
-            return [change.outcome(confirmed=False) for change in self._plan(status, rows, old, wanted, dangerous)]
+            wanted = raws_wanted(self._asker.name, rows, values, dangerous=dangerous)
+            found = await self._read(usual(rows, wanted))
+            planned = self._plan(status, rows, found, wanted, dangerous)
+        return [change.outcome(confirmed=False) for change in planned.changes]
 
     async def write(
         self,
@@ -96,24 +111,23 @@ class Settings:
         of all settings is made. Then one by one, in an order in which protection and recovery never cross: written
         once, read back; at the end saved, and read back again. JBD boards zero their protection counters with that.
         If the saving of an earlier run was not acknowledged, it is done now, even if nothing is to be written.
-        dangerous: allow settings marked so, and thresholds of another chemistry. on_outcome: told of each write that
-        was read back.
+        dangerous: allow settings marked so, thresholds of another chemistry, and those that cannot be compared with
+        their partner because the battery is silent about it. on_outcome: told of each write that was read back.
         Raises `UsageError`, `FileError`, `PasswordNeeded`, `Refused` and as `read` before anything was written, then
         `Unconfirmed`, whose hints say exactly what was written, what is in question, and what was not.
         """
         async with self._asker.lock:
             status, rows = await self._registers.rows()
-            wanted = self._wanted(rows, values, dangerous)
+            wanted = raws_wanted(self._asker.name, rows, values, dangerous=dangerous)
             device, again = await self._info(), self.unsaved
             done: list[Change] = []
             try:
                 async with self._registers.mode() as mode:
-                    old = await self._registers.read(_usual(rows, wanted))
-                    self._check_plausible(old)
-                    changes = self._plan(status, rows, old, wanted, dangerous)
+                    found = await self._read(usual(rows, wanted))
+                    changes = self._plan(status, rows, found, wanted, dangerous).changes
                     if changes:
-                        self._make_backup(device, rows, old)
-                        await self._write_all(rows, dict(old), changes, done, on_outcome)
+                        self._make_backup(device, rows, found)
+                        await self._write_all(rows, dict(found.raws), changes, done, on_outcome)
                     if changes or again:
                         await self._finish(done, self._registers.save())
                         mode.keep = True
@@ -129,7 +143,7 @@ class Settings:
                 if not done:
                     raise
                 raise self._stopped(error, done) from error
-        kept = [Change(rows[name], raw, raw) for name, raw in wanted.items() if old[name] == raw]
+        kept = [Change(rows[name], raw, raw) for name, raw in wanted.items() if found.raws[name] == raw]
         return [change.outcome(confirmed=True) for change in [*changes, *kept]]
 
     async def mend(self) -> None:
@@ -158,7 +172,7 @@ class Settings:
         row = rows.get(note.setting or "")
         if row is None or note.new is None:
             return
-        raw = (await self._registers.read([row])).get(row.name)
+        raw = (await self._registers.sure([row])).get(row.name)
         state = (
             "written" if raw == note.new else "not written" if raw == note.old else "neither old nor new: set it again"
         )
@@ -166,9 +180,47 @@ class Settings:
         wanted = Change(row, note.old, note.new).text
         self._tell(f"an earlier run was cut off while it wrote {wanted}. It is {now}: {state}")
 
+    async def _read(self, rows: Sequence[Setting], *, complete: bool = True) -> Found:
+        """As far as the battery tells them; what it does not have, or does not tell, is said."""
+        found = await self._registers.read(rows, complete=complete)
+        self._untold = found.untold
+        if len(found.raws) >= SUSPICIOUS and not any(found.raws.values()):
+            raise NoAnswer(
+                f"{self._asker.name}: every setting reads 0: the line repeats what is sent, or the board tells none"
+            )
+        if found.silent:
+            tries = max(2, self._asker.timing.tries)
+            self._tell_once(
+                f"taken for not there: {', '.join(found.silent)}: no answer in {tries} tries, while the settings "
+                "before and after were answered"
+            )
+        if found.untold:
+            self._tell_once(f"not told: {'; '.join(f'{name}: {why}' for name, why in found.untold.items())}")
+        return found
+
     def _tell(self, text: str) -> None:
         if self._note:
             self._note(text)
+
+    def _tell_once(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            self._tell(text)
+
+    def _plan(
+        self, status: Packet, rows: Mapping[str, Setting], found: Found, wanted: Mapping[str, int], dangerous: bool
+    ) -> Plan:
+        """See `planning.plan`; what could not be checked is said."""
+        details = self._asker.spoken.to_snapshot([status], time=self._asker.timing.now(), battery="").details
+        planned = plan(
+            self._asker.name, rows, found, wanted,
+            chemistry=chemistry_of(details.get("chemistry"), in_units(rows, found.raws)),
+            cells=status.fields.get("cell_count"),
+            dangerous=dangerous,
+        )  # fmt: skip
+        for note in planned.notes:
+            self._tell_once(note)
+        return planned
 
     async def _write_all(
         self,
@@ -178,12 +230,12 @@ class Settings:
         done: list[Change],
         on_outcome: Callable[[Outcome], None] | None,
     ) -> None:
+        name = self._asker.name
         for number, change in enumerate(changes):
             rest = changes[number + 1 :]
             try:
-                written = await self._registers.write(
-                    change.row, change.old, change.new, self._register(rows, change, now)
-                )
+                register = register_now(name, rows, change, now)
+                written = await self._registers.write(change.row, change.old, change.new, register)
             except Refused as error:
                 if not done:
                     error.hints = (*error.hints, "Nothing was written.")
@@ -192,7 +244,8 @@ class Settings:
             except AntbmsError as error:
                 raise self._stopped(error, done, rest, question=change) from error
             if written.raw != change.new:
-                raise self._stopped(self._mismatch(change, written), done, rest, others=[Other(change, written.raw)])
+                wrong = mismatch(name, change, written.raw, acknowledged=written.acknowledged)
+                raise self._stopped(wrong, done, rest, others=[Other(change, written.raw)])
             now[change.row.name] = change.new
             done.append(change)
             if on_outcome:
@@ -208,7 +261,7 @@ class Settings:
     async def _verify(self, done: list[Change]) -> None:
         """After saving: all still hold what was written. Raises `Unconfirmed`."""
         try:
-            found = await self._registers.read([change.row for change in done])
+            found = await self._registers.sure([change.row for change in done])
         except AntbmsError as error:
             raise self._stopped(error, done) from error
         others = [Other(change, found.get(change.row.name)) for change in done]
@@ -228,92 +281,11 @@ class Settings:
             unsaved=unsaved, backup=self._backup_made, hints=error.hints, **more,
         )  # fmt: skip
 
-    def _mismatch(self, change: Change, written: Written) -> Unconfirmed:
-        row, wanted = change.row, format_value(change.row, change.wanted)
-        now = "nothing" if written.raw is None else format_value(row, value_of(row, written.raw))
-        told = "acknowledged" if written.acknowledged else "the acknowledgement was lost"
-        return Unconfirmed(f"{self._asker.name}: {row.name} was written once ({told}) as {wanted}, and reads {now}")
+    def _new_backup(self, device: DeviceInfo, rows: Mapping[str, Setting], found: Found) -> Backup:
+        time, values = self._asker.timing.now(), in_units(rows, found.raws)
+        return Backup(time, self._asker.name, device, values, dict(found.untold))
 
-    def _row(self, rows: Mapping[str, Setting], name: str) -> Setting:
-        row = rows.get(name)
-        if row is None:
-            near = [known for known in rows if name.split("_")[0] in known][:8]
-            raise UsageError(
-                f"{self._asker.name}: {self._asker.spoken.NAME} has no setting {name!r}",
-                f"There are: {', '.join(near)} …" if near else "Next: antbms settings DEVICE show",
-            )
-        if row.danger is Danger.SECRET:
-            raise UsageError(f"{self._asker.name}: {name} is secret: neither read nor written")
-        return row
-
-    def _wanted(self, rows: Mapping[str, Setting], values: Mapping[str, Value], dangerous: bool) -> dict[str, int]:
-        """Name → raw value, each by itself within its limits, and allowed."""
-        wanted = {}
-        for name, value in values.items():
-            row = self._row(rows, name)
-            if row.danger is Danger.SHOWN or row.is_text or row.date:
-                raise UsageError(f"{self._asker.name}: {name} is only shown, never written")
-            if row.danger is Danger.DANGEROUS and not dangerous:
-                raise UsageError(
-                    f"{self._asker.name}: {name} is dangerous: a wrong value can make the battery unsafe or unusable",
-                    "Next: if it is meant, say --dangerous (dangerous=True).",
-                )
-            check_limits(row, value)
-            wanted[name] = raw_of(row, value)
-        return wanted
-
-    def _plan(
-        self,
-        status: Packet,
-        rows: Mapping[str, Setting],
-        old: Mapping[str, Raw],
-        wanted: Mapping[str, int],
-        dangerous: bool,
-    ) -> list[Change]:
-        """The changes in the order of writing, after all checks of the complete set."""
-        if missing := [name for name in wanted if name not in old]:
-            raise Refused(f"{self._asker.name}: the battery does not have {', '.join(missing)}: nothing was written")
-        changed = {name: raw for name, raw in wanted.items() if old[name] != raw}
-        self._check_partners(rows, old, changed)
-        before = _values(rows, old)
-        new = {name: value_of(rows[name], raw) for name, raw in changed.items()}
-        if not dangerous:
-            details = self._asker.spoken.to_snapshot([status], time=self._asker.timing.now(), battery="").details
-            chemistry = chemistry_of(details.get("chemistry"), before)
-            check_chemistry(rows, new, chemistry, status.fields.get("cell_count"))
-        check_relations(rows, before | new, new)
-        return [Change(rows[name], old[name], changed[name]) for name in in_safe_order(before, new)]
-
-    def _check_partners(self, rows: Mapping[str, Setting], old: Mapping[str, Raw], changed: Mapping[str, int]) -> None:
-        """Raise `Refused` if a change cannot be compared with a setting that this battery should have told."""
-        for pair in relations({row.name: row for row in _usual(rows)}):
-            for name, other in (pair, pair[::-1]):
-                if name in changed and other not in old:
-                    raise Refused(
-                        f"{self._asker.name}: {name} cannot be checked: {other} was not told: nothing was written"
-                    )
-
-    def _register(self, rows: Mapping[str, Setting], change: Change, now: Mapping[str, Raw]) -> bytes:
-        """The bytes of the register as it is, for a setting that is a part of it."""
-        register = b"\0\0"
-        for row in rows.values():
-            if row.part and row.address == change.row.address:
-                raw = now.get(row.name)
-                if not isinstance(raw, int):
-                    raise Refused(f"{self._asker.name}: the other half of {change.row.name} is not known")
-                register = pack_raw(">", row, raw, register)
-        return register
-
-    def _check_plausible(self, found: Mapping[str, Raw]) -> None:
-        if len(found) >= SUSPICIOUS and not any(found.values()):
-            raise NoAnswer(
-                f"{self._asker.name}: every setting reads 0: the line repeats what is sent, or the board tells none"
-            )
-
-    def _new_backup(self, device: DeviceInfo, rows: Mapping[str, Setting], found: Mapping[str, Raw]) -> Backup:
-        return Backup(self._asker.timing.now(), self._asker.name, device, _values(rows, found))
-
-    def _make_backup(self, device: DeviceInfo, rows: Mapping[str, Setting], found: Mapping[str, Raw]) -> None:
+    def _make_backup(self, device: DeviceInfo, rows: Mapping[str, Setting], found: Found) -> None:
         """Before the first write of a run. Raises `FileError`: without a backup nothing is written."""
         if self._backup_made is not None:
             return
@@ -325,14 +297,3 @@ class Settings:
         save(path, backup, rows)
         self._backup_made = path
         self._tell(f"backup of all settings: {path}")
-
-
-def _usual(rows: Mapping[str, Setting], besides: Iterable[str] = ()) -> list[Setting]:
-    """What is read when nobody names it, and what is named."""
-    named = set(besides)
-    return [row for row in rows.values() if row.danger is not Danger.SECRET and (row.usual or row.name in named)]
-
-
-def _values(rows: Mapping[str, Setting], found: Mapping[str, Raw]) -> dict[str, Value]:
-    """In the order of the rows."""
-    return {name: value_of(row, found[name]) for name, row in rows.items() if name in found}

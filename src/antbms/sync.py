@@ -93,6 +93,11 @@ class Settings:
     def __init__(self, settings: StoredSettings) -> None:
         self._settings = settings
 
+    @property
+    def untold(self) -> Mapping[str, str]:
+        """Of the latest reading: name → why the battery did not tell it, although it may have it."""
+        return self._settings.untold
+
     def rows(self) -> Mapping[str, Setting]:
         """The settings that this battery may have, by name."""
         return _wait(self._settings.rows())

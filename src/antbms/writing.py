@@ -61,6 +61,14 @@ class Other(Struct, frozen=True):
         return f"{row.name} {now} instead of {wanted}"
 
 
+def mismatch(name: str, change: Change, raw: Raw | None, *, acknowledged: bool) -> Unconfirmed:
+    """The error for a register that reads another value than what was written; raw: None for nothing at all."""
+    row, wanted = change.row, format_value(change.row, change.wanted)
+    now = "nothing" if raw is None else format_value(row, value_of(row, raw))
+    told = "acknowledged" if acknowledged else "the acknowledgement was lost"
+    return Unconfirmed(f"{name}: {row.name} was written once ({told}) as {wanted}, and reads {now}")
+
+
 def stopped(
     name: str,
     reason: str,

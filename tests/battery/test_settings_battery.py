@@ -346,8 +346,8 @@ def test_nothing_is_written_without_a_place_for_the_backup(tmp_path: Path, monke
 
 
 def test_reading_takes_no_longer_than_it_must() -> None:
-    """In virtual time: pages of ant, and one register after the other elsewhere."""
-    for protocol, seconds in (("ant", 5.0), ("ant-legacy", 12.0), ("jbd", 19.0)):
+    """In virtual time: pages of ant, and one register after the other elsewhere. jbd: silent about four."""
+    for protocol, seconds in (("ant", 5.0), ("ant-legacy", 12.0), ("jbd", 20.0)):
 
         async def work(battery: Battery) -> float:
             start = now()

@@ -9,6 +9,7 @@ from battery_fakes import Line
 from memory_board import MemoryBoard
 
 from antbms.cli.main import run
+from antbms.protocol.packet import Packet
 
 Printed = pytest.CaptureFixture[str]
 
@@ -123,7 +124,7 @@ def test_a_backup_says_what_it_lacks(board: MemoryBoard, capsys: Printed) -> Non
     assert "cell_difference" not in capsys.readouterr().err
     del board.registers[24]
     assert settings("backup", "part.toml") == 0
-    assert "not told by the battery, so not in the file: cell_difference" in capsys.readouterr().err
+    assert "not in the file, for this battery does not have it: cell_difference" in capsys.readouterr().err
 
 
 def test_a_backup_of_another_battery_needs_force(board: MemoryBoard, capsys: Printed) -> None:
@@ -134,3 +135,72 @@ def test_a_backup_of_another_battery_needs_force(board: MemoryBoard, capsys: Pri
     assert "cells 16, here 8" in capsys.readouterr().err
     assert settings("restore", "b.toml", "--yes", "--force") == 0
     assert settings("restore", "none.toml", "--yes") == 1
+
+
+@pytest.mark.parametrize("pairs", [["cell_overvoltage=3.6V", "cell_overvoltage=3.5V"], ["charge_overcurrent=0x64"]])
+def test_what_could_mean_two_things_is_wrong_usage(board: MemoryBoard, capsys: Printed, pairs: list[str]) -> None:
+    assert settings("set", "--yes", *pairs) == 2
+    assert pairs[0].partition("=")[0] in capsys.readouterr().err
+    assert not board.writes
+
+
+def test_raw_values_may_be_hexadecimal(board: MemoryBoard) -> None:
+    assert settings("set", "--yes", "--dangerous", "balance_current_raw=0xB4") == 0
+    assert board.registers[148] == b"\xb4\x00"
+
+
+def test_restore_says_what_it_leaves_out_and_why(board: MemoryBoard, capsys: Printed) -> None:
+    assert settings("backup", "a.toml") == 0
+    text = Path("a.toml").read_text("utf-8")
+    for old, new in (
+        ("\ncell_count = 8", "\ncell_count = 7"),
+        ("\nremaining = 0.000001", "\nremaining = 5.000000"),
+        ("\nthroughput = 0.000001", "\nthroughput = 9.000000"),
+        ("\n[settings]\n", "\n[settings]\nflux_capacitor = 1\n"),
+    ):
+        assert old in text, old
+        text = text.replace(old, new)
+    Path("b.toml").write_text(text, "utf-8")
+    del board.registers[24]
+    capsys.readouterr()
+    assert settings("restore", "b.toml", "--yes") == 0
+    said = capsys.readouterr().err.splitlines()
+    assert "not restored: flux_capacitor: there is no such setting here" in said
+    assert "not restored: cell_difference: this battery does not have it" in said
+    assert "not restored: cell_count: 8 → 7 (dangerous: only with --dangerous)" in said
+    assert any(line.startswith("not restored: remaining: ") and "set it by its name" in line for line in said)
+    assert any(line.startswith("not restored: throughput: ") and "only shown" in line for line in said)
+    assert not board.writes
+    assert settings("diff", "b.toml") == 0
+    assert "not compared: cell_difference: this battery does not have it" in capsys.readouterr().err
+    assert settings("restore", "b.toml", "--yes", "--only", "temperature") == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("not restored")]
+    assert said == ["not restored: flux_capacitor: there is no such setting here"]
+
+
+def test_a_backup_that_lacks_what_was_not_told_is_no_success(
+    board: MemoryBoard, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("antbms.reading.LOST_MOST", 10**6)  # as if the link lost much
+    answer = board._ant_register
+    asked: list[int] = []
+
+    def partly(raw: bytes, packet: Packet) -> bytes | None:
+        address = packet.envelope["register"]
+        first = packet.envelope["function"] == 0x02 and address not in asked
+        asked.append(address)
+        return b"" if packet.envelope["function"] == 0x02 and (address == 104 or first) else answer(raw, packet)
+
+    monkeypatch.setattr(board, "_ant_register", partly)
+    assert settings("backup", "a.toml") == 1
+    err = capsys.readouterr().err
+    assert "a.toml: not complete: the battery did not tell charge_overcurrent, " in err
+    assert "Next: the same command with another name." in err
+    assert "# charge_overcurrent: not told" in Path("a.toml").read_text("utf-8")
+    asked.clear()
+    assert settings("backup", "b.toml") == 1
+    whole = Path("a.toml").read_text("utf-8").replace("[settings]", "[settings]\ncharge_overcurrent = 50.0")
+    Path("c.toml").write_text(whole, "utf-8")
+    asked.clear()
+    assert settings("restore", "c.toml", "--yes") == 1
+    assert "the battery did not tell charge_overcurrent: nothing was restored" in capsys.readouterr().err

@@ -77,7 +77,7 @@ def test_it_is_said_what_was_written_and_what_was_not(tmp_path: Path, monkeypatc
         board = Forgetful("jbd")
         board.ends_at = at
         error = attempt(board)
-        assert board.refusals == 1, at
+        assert 1 <= board.refusals <= 2, at  # once more to see whether it is the mode
         assert isinstance(error, Refused | Unconfirmed), f"{at}: {error!r}"
         assert error.status == 3
         assert "not in factory mode" in str(error)

@@ -10,7 +10,7 @@ from battery_fakes import PROTOCOLS, Line, battery_over
 from memory_board import MemoryBoard
 
 from antbms.battery import Battery
-from antbms.errors import Refused, Unconfirmed
+from antbms.errors import Unconfirmed
 from virtual_time import run
 
 LOWER = {"cell_overvoltage": 3.6}
@@ -81,11 +81,3 @@ def test_the_same_command_again_saves(protocol: str) -> None:
     assert board.saved == 1
     board.restart()
     assert with_board(board, lambda battery: battery.settings.read(LOWER)) == LOWER
-
-
-def test_a_change_whose_partner_was_not_told_is_refused() -> None:
-    board = MemoryBoard("jbd")
-    del board.registers[board.spoken.SETTINGS["cell_overvoltage_recovery"].address]
-    with pytest.raises(Refused, match="cell_overvoltage cannot be checked: cell_overvoltage_recovery was not told"):
-        with_board(board, write)
-    assert (board.writes, board.factory) == ([], False)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import UsageError
+from ..errors import NoAnswer, UsageError
 from .asking import check_can_ask, confirm, dangerous_option, with_password, yes_option
 from .device import check_new, json_option, opened, options_option, protocol_option, record_option
 
 if TYPE_CHECKING:
+    from ..backup import Difference
     from ..battery import Battery
     from ..model import Outcome
     from ..model.events import Value
@@ -112,9 +113,9 @@ def get(given: _Given, name: str) -> None:
 @json_option
 @_with_device
 def set_(given: _Given, pairs: tuple[str, ...], yes: bool, dangerous: bool, as_json: bool) -> None:
-    """Set values, with units: cell_overvoltage=3.65V or =3650mV."""
+    """Set values, with units: cell_overvoltage=3.65V or =3650mV. Raw values, masks and codes may be hexadecimal."""
     check_can_ask(yes)
-    texts = dict(_pair(pair) for pair in pairs)
+    texts = _texts(pairs)
     given.run(lambda battery: _set(battery, texts, yes, dangerous, as_json))
 
 
@@ -122,7 +123,7 @@ def set_(given: _Given, pairs: tuple[str, ...], yes: bool, dangerous: bool, as_j
 @click.argument("file", type=click.Path(path_type=Path))
 @_with_device
 def backup(given: _Given, file: Path) -> None:
-    """Write all settings to a new file."""
+    """Write all settings to a new file. Exit status 1 if the battery did not tell all of them."""
     from ..backup import save
     from ..protocol.settings import Danger
 
@@ -134,8 +135,13 @@ def backup(given: _Given, file: Path) -> None:
     missing = [
         row.name for row in rows.values() if row.usual and row.danger in writable and row.name not in made.settings
     ]
-    if missing:
-        click.echo(f"not told by the battery, so not in the file: {', '.join(missing)}", err=True)
+    if absent := [name for name in missing if name not in made.untold]:
+        click.echo(f"not in the file, for this battery does not have it: {', '.join(absent)}", err=True)
+    if made.untold:
+        raise NoAnswer(
+            f"{file}: not complete: the battery did not tell {', '.join(made.untold)}",
+            "What it told is in the file. Next: the same command with another name.",
+        )
 
 
 @command.command(name="diff")
@@ -144,11 +150,17 @@ def backup(given: _Given, file: Path) -> None:
 @_with_device
 def diff(given: _Given, file: Path, as_json: bool) -> None:
     """Compare a backup with the battery: value now → value of the backup."""
-    from ..backup import differences, load
+    from ..backup import differences, left_out, load
 
     saved = load(file)
-    rows, values = given.run(lambda battery: _read(battery, None, complete=True))
-    found = differences(saved, rows, values)
+
+    async def work(battery: Battery) -> tuple[list[Difference], Mapping[str, str]]:
+        rows, values = await _read(battery, None, complete=True)
+        return differences(saved, rows, values), left_out(saved, rows, values, battery.settings.untold)
+
+    found, missing = given.run(work)
+    for name, why in missing.items():
+        click.echo(f"not compared: {name}: {why}", err=True)
     if as_json:
         _print_lines([{"name": item.row.name, "now": item.now, "saved": item.saved} for item in found])
         return
@@ -176,14 +188,29 @@ def restore(
     saved = load(file)
 
     async def work(battery: Battery) -> None:
-        from ..backup import check_same, differences, to_restore
+        from ..backup import check_same, differences, left_out, to_restore, why_not
+        from ..planning import not_told
 
         if not force:
             check_same(file, saved, await battery.info())
         rows, values = await _read(battery, None, complete=True)
         if only is not None and only not in (groups := dict.fromkeys(row.group for row in rows.values())):
             raise UsageError(f"no group is called {only!r}", f"There are: {', '.join(groups)}.")
-        wanted = to_restore(differences(saved, rows, values), only=only, dangerous=dangerous)
+        found = differences(saved, rows, values)
+        untold = {
+            name: why
+            for name, why in battery.settings.untold.items()
+            if name in saved.settings and only in (None, rows[name].group) and not why_not(rows[name], dangerous=True)
+        }
+        if untold:
+            raise not_told(battery.name, untold, "nothing was restored")
+        for name, why in left_out(saved, rows, values, {}).items():
+            if only is None or name not in rows or rows[name].group == only:
+                click.echo(f"not restored: {name}: {why}", err=True)
+        for item in found:
+            if (reason := why_not(item.row, dangerous=dangerous)) and only in (None, item.row.group):
+                click.echo(f"not restored: {item.text} ({reason})", err=True)
+        wanted = to_restore(found, only=only, dangerous=dangerous)
         await _write(battery, wanted, yes, dangerous, as_json)
 
     given.run(work)
@@ -230,11 +257,18 @@ async def _write(battery: Battery, values: Mapping[str, Value], yes: bool, dange
         click.echo("saved, and read back again", err=True)
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign or not name.strip():
-        raise UsageError(f"{text!r} is not of the form NAME=VALUE")
-    return name.strip(), value
+def _texts(pairs: Sequence[str]) -> dict[str, str]:
+    """Name → text of its value. Raises `UsageError` for what is no pair, and for a name that stands twice."""
+    texts: dict[str, str] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        name = name.strip()
+        if not sign or not name:
+            raise UsageError(f"{pair!r} is not of the form NAME=VALUE")
+        if name in texts:
+            raise UsageError(f"{name} stands there twice: {texts[name]} and {value}", "Next: give it once.")
+        texts[name] = value
+    return texts
 
 
 def _print_groups(rows: Mapping[str, Setting], values: Mapping[str, Value]) -> None:

@@ -236,7 +236,8 @@ _LETTERS = re.compile(r"(.*?)\s*([^\W\d_]*|%|°C)", re.DOTALL)
 def parse_value(setting: Setting, text: str) -> Value:
     """What a user wrote: `3.65`, `3650mV`, `-10 °C`, `2 s`, `lfp`, `0x0006`, names of bits with commas between them.
 
-    Raises `UsageError`.
+    Hexadecimal is for raw values, masks and codes: with a unit or a scale nobody could tell the raw value from the
+    quantity. Raises `UsageError`.
     """
     text = normalize("NFKC", text.strip())
     if setting.is_text:
@@ -290,6 +291,9 @@ def _from_words(setting: Setting, text: str) -> Value:
             raw = int(text, 16)
         except ValueError:
             return None
+        if setting.unit or setting.divisor != 1 or setting.zero:
+            unit = setting.unit or "its own scale"
+            raise UsageError(f"{setting.name}: {text!r} could be a raw value: write a number in {unit}, without 0x")
         return value_of(setting, raw) if setting.codes else raw
     return None
 

@@ -57,7 +57,7 @@ def wall_clock() -> datetime:
 
 def timing(**changes: Any) -> Timing:
     """The real durations on the loop's clock."""
-    return Timing(now=wall_clock, monotonic=now, **changes)
+    return Timing(**{"now": wall_clock, "monotonic": now} | changes)
 
 
 def run(coroutine: Coroutine[Any, Any, T], longest: float = LONGEST) -> T:

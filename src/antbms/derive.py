@@ -3,7 +3,11 @@
 **Energy and charge** are areas under power and current by the trapezoid rule. Between two readings the value is taken
 to change evenly; where it changes its sign, what lies before counts for one direction and what lies after for the
 other. An interval counts only if both of its ends are known and not doubted, it is no longer than the gap (`gap_of`),
-the battery was not offline within it, and the clock did not go back. What is not counted is missing, never guessed.
+and the battery was not offline within it. What is not counted is missing, never guessed.
+
+How long an interval was is told by a clock that nobody sets, where there is one: the wall clock of a small computer may
+be put right by an hour between two readings. Events that were kept have their times only; there an interval counts only
+if the clock did not go back.
 """
 
 from __future__ import annotations
@@ -40,9 +44,10 @@ class Totals(Struct, frozen=True, gc=False):
 
 
 class Sample(Struct, frozen=True, gc=False):
-    """The end of an interval: power in W, current in A, > 0 charges."""
+    """The end of an interval: power in W, current in A, > 0 charges; at: s on a steady clock, None where not known."""
 
     time: datetime
+    at: float | None
     power: float
     current: float
 
@@ -60,13 +65,16 @@ def gap_of(every: float) -> float:
     return max(GAPS * every, SHORTEST_GAP)
 
 
-def step(flow: Flow, event: Event, gap: float) -> Flow:
-    """The state after one more event."""
-    sample = _sample(event)
+def step(flow: Flow, event: Event, gap: float, at: float | None = None) -> Flow:
+    """The state after one more event; at: when it came, in s on a steady clock (`Timing.monotonic`), if that is known.
+
+    Where both ends of an interval have it, their wall clock is not looked at.
+    """
+    sample = _sample(event, at)
     if sample is None:
         return Flow(flow.totals)
     before = flow.last
-    seconds = (sample.time - before.time).total_seconds() if before else 0.0
+    seconds = _between(before, sample) if before else 0.0
     if before is None or not 0 < seconds <= gap:
         return Flow(flow.totals, sample, sample.current)
     hours, totals = seconds / 3600, flow.totals
@@ -121,12 +129,18 @@ def with_derived(snapshot: Snapshot, totals: Totals, mean: float | None) -> Snap
     return replace(snapshot, details=derived | snapshot.details)
 
 
-def _sample(event: Event) -> Sample | None:
+def _between(before: Sample, after: Sample) -> float:
+    if before.at is not None and after.at is not None:
+        return after.at - before.at
+    return (after.time - before.time).total_seconds()
+
+
+def _sample(event: Event, at: float | None) -> Sample | None:
     if not isinstance(event, Snapshot) or event.power is None or event.current is None:
         return None
     if event.doubts and any(doubt.quantity in _NEEDED for doubt in event.doubts):
         return None
-    return Sample(event.time, event.power, event.current)
+    return Sample(event.time, at, event.power, event.current)
 
 
 def _time(charge: float, current: float) -> int | None:

@@ -17,7 +17,7 @@ from antbms.errors import LinkError, SinkError, UsageError, WrongPassword
 from antbms.model import Event, Offline, Outcome, Snapshot
 from antbms.monitor import Lane, Monitor
 from antbms.timing import Timing
-from virtual_time import now, run, timing
+from virtual_time import now, run, timing, wall_clock
 
 Log = pytest.LogCaptureFixture
 
@@ -581,6 +581,30 @@ def test_energy_goes_on_after_a_restart_and_what_was_published_never_goes_back(
     assert published[0] == 0.0
     assert 0.98 * used < published[-1] < used  # but for the pauses of the restarts, and the last commits
     assert published[1200] >= published[590] > 0
+
+
+def test_energy_is_the_same_if_the_clock_is_set_meanwhile() -> None:
+    """As on a Raspberry Pi, which learns some time after its start what time it is."""
+    world, good = World(), Good()
+
+    async def main() -> None:
+        ahead = timedelta()
+
+        def set_clock(by: float) -> None:
+            nonlocal ahead
+            ahead += timedelta(seconds=by)
+
+        for second in range(100, 600, 20):
+            asyncio.get_running_loop().call_later(second + 0.5, set_clock, 8.0 if second < 300 else -15.0)
+        clocks = timing(now=lambda: wall_clock() + ahead)
+        await monitored(Monitor(config("COM9", every=5.0), clocks, {"good": good}), 600)
+
+    with worlds(COM9=world):
+        run(main())
+    read = [one for one in good.events if isinstance(one, Snapshot)]
+    used = -sum(one.power or 0.0 for one in read) * 5.0 / 3.6e6
+    assert len(read) >= 119
+    assert read[-1].details["energy_discharged"] == pytest.approx(used, rel=0.02)
 
 
 def test_stopping_is_in_time_even_if_the_disk_of_the_totals_hangs(

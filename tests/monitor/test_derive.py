@@ -107,6 +107,26 @@ def test_what_does_not_count(middle: list[Event], counted: float) -> None:
     assert totals.energy_charged == pytest.approx(0.5 * counted / 3600)
 
 
+STEPS = (115, -50, 0.7, -0.7, 3600 * 24 * 365 * 50, -3600 * 24 * 365 * 50, 59, -59.9)
+"""s by which the clock of a small computer may be set between two readings."""
+
+
+@pytest.mark.parametrize("jump", STEPS)
+def test_a_clock_that_is_set_changes_no_energy(jump: float) -> None:
+    """60 s at 5 kW are 0.083 kWh, whatever the time of day is said to be."""
+    gap, flow = gap_of(60.0), Flow()
+    flow = step(flow, reading(0, 100.0), gap, at=7.0)
+    flow = step(flow, reading(60 + jump, 100.0), gap, at=67.0)
+    assert flow.totals.energy_charged == pytest.approx(5.0 / 60)
+    assert flow.totals.charge_in == pytest.approx(100.0 / 60)
+    assert step(flow, reading(120 + jump, 100.0), gap, at=247.1).totals == flow.totals  # a gap, whatever the clock says
+
+
+def test_without_a_steady_clock_at_both_ends_the_times_of_the_readings_count() -> None:
+    flow = step(Flow(), reading(0, 10.0), 10.0, at=7.0)
+    assert step(flow, reading(5, 10.0), 10.0).totals.charge_in == pytest.approx(50 / 3600)
+
+
 def test_the_gap_follows_the_pace() -> None:
     assert gap_of(1.0) == 10.0
     assert gap_of(60.0) == 180.0

@@ -52,14 +52,15 @@ class Session:
 
     def add(self, event: Event) -> None:
         """One more event."""
-        self._flow = step(self._flow, event, self._gap)
+        at = self._timing.monotonic()
+        self._flow = step(self._flow, event, self._gap, at)
         if isinstance(event, Offline):
             self._offline = event
             for trend in self._trends.values():
                 trend.add(None)
             return
         self._offline, self._snapshot = None, event
-        self._times.append(self._timing.monotonic())
+        self._times.append(at)
         for name, trend in self._trends.items():
             trend.add(_warmest(event) if name == "warmest" else getattr(event, name))
 

@@ -57,7 +57,7 @@ class Monitor:
     async def run(self, stop: asyncio.Event) -> None:
         """Watch all batteries until `stop` is set, or it is cancelled; then end in order, in `Timing.stop` s."""
         with Ledger(self._totals, self._timing) as ledger:
-            self._meters = {name: Meter(name, every, ledger) for name, every in self._every.items()}
+            self._meters = {name: Meter(name, every, ledger, self._timing) for name, every in self._every.items()}
             await self._watch(stop, ledger)
 
     async def _watch(self, stop: asyncio.Event, ledger: Ledger) -> None:

@@ -50,6 +50,8 @@ class Timing(Struct, frozen=True, kw_only=True):
     lock: float = 2.0
     """s that a store waits for another program which writes to its file: more means that it holds on to it."""
 
+    begin: float = 5.0
+    """The first readings of many batteries are spread over this at most: who starts a monitor wants to see them."""
     backoff_least: float = 1.0
     """The first wait before a battery that went offline is tried again; each further wait doubles, with chance."""
     backoff_most: float = 60.0

@@ -356,6 +356,14 @@ def test_readings_of_many_batteries_are_spread_over_the_interval() -> None:
     assert all(0.05 < b - a < 0.15 for a, b in pairwise(phases))
 
 
+def test_batteries_that_are_read_once_an_hour_are_all_read_soon() -> None:
+    names = [f"COM{number}" for number in range(10)]
+    good = Good()
+    with worlds(**{name: World() for name in names}):
+        run(monitored(Monitor(config(*names, every=3600.0), timing(), {"good": good}), 10))
+    assert [one.battery for one in good.events if isinstance(one, Snapshot)] == names
+
+
 def test_every_name_is_at_the_beginning_of_its_lines(caplog: Log) -> None:
     world = World()
     with worlds(COM9=world), caplog.at_level(logging.INFO):

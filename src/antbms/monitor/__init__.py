@@ -72,9 +72,11 @@ class Monitor:
             await self._end(tasks, commits, ledger)
 
     def _delays(self) -> list[tuple[Watched, float]]:
-        """Batteries begin one after the other within their interval, so that readings spread evenly."""
-        count = len(self.sources)
-        return [(one, index * self._every[one.name] / count) for index, one in enumerate(self.sources.values())]
+        """Batteries begin one after the other within their interval, so that readings spread evenly, but soon."""
+        count, most = len(self.sources), self._timing.begin
+        return [
+            (one, index * min(self._every[one.name], most) / count) for index, one in enumerate(self.sources.values())
+        ]
 
     def _put(self, event: Event) -> None:
         meter = self._meters.get(event.battery)  # by its name in snapshots, which is made fit to be printed

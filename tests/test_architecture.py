@@ -43,6 +43,7 @@ FLOORS = {
     "watching": 6,
     "derive": 6,
     "ledger": 6,
+    "pauses": 6,
     "serve": 6,
     "sinks": 7,
     "history": 7,

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from .errors import FileError, UsageError, shown
-from .folders import config_folder
+from .folders import config_folder, state_folder
 from .sim import make_device
 from .sinks import KINDS
 from .transport import parse_address
@@ -104,6 +104,11 @@ def load(path: Path) -> Config:
     if not config.batteries:
         raise UsageError(f"{path}: names no battery", 'Next: add [batteries.garage] with address = "…" below it.')
     return config
+
+
+def state_of(config: MonitorConfig) -> Path:
+    """The file of totals; in its folder is all that a monitor and other commands know of each other."""
+    return Path(config.state).expanduser() if config.state is not None else state_folder() / "totals.json"
 
 
 def check(config: Config) -> None:

@@ -64,6 +64,8 @@ class Timing(Struct, frozen=True, kw_only=True):
     """What is done with a watched battery between two readings ends after this: writing all settings takes a minute."""
     commit: float = 4.0
     """Between two commits of what has been counted: at most 5 s of it may be lost with the power."""
+    look: float = 1.0
+    """Between two looks whether somebody wants a battery to be let go of."""
     sink_slow: float = 30.0
     """A sink that takes longer for what it is given is said to be slow."""
     sink: float = 300.0

@@ -645,3 +645,36 @@ def test_control_switches_a_simulated_battery_and_the_next_reading_shows_it() ->
     states = [one.switches["charge"].on for one in good.events if isinstance(one, Snapshot)]
     assert states == sorted(states, reverse=True)
     assert set(states) == {True, False}
+
+
+def test_a_pause_outlasts_a_watch_that_ends_and_is_over_at_once_when_it_is_released() -> None:
+    place, good = World(), Good()
+
+    async def main() -> None:
+        monitor = Monitor(config("COM1"), timing(), {"good": good})
+        one = monitor.sources["COM1"]
+        running = asyncio.create_task(monitored(monitor, 400))
+        await asyncio.sleep(10)
+        one.pause(wall_clock() + timedelta(hours=1))
+        one.pause(wall_clock() + timedelta(hours=1))
+        await asyncio.sleep(5)
+        assert place.active == 0
+        before = len(good.events)
+        await asyncio.sleep(100)
+        assert len(good.events) == before
+        assert isinstance(good.events[-1], Offline)
+        assert good.events[-1].reason == "paused"
+        one.pause(None)
+        await asyncio.sleep(2)
+        assert isinstance(good.events[-1], Snapshot)
+        place.become("opening hangs")  # and a pause while it connects
+        await asyncio.sleep(5)
+        one.pause(wall_clock() + timedelta(hours=1))
+        await asyncio.sleep(30)
+        place.become("well")
+        await asyncio.sleep(100)
+        assert place.active == 0
+        await running
+
+    with worlds(COM1=place):
+        run(main())

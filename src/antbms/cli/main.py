@@ -22,6 +22,8 @@ COMMANDS = {
     "read": "Read a battery once and show all that it says.",
     "watch": "Show a battery live, or log it as JSON lines or CSV.",
     "monitor": "Watch many batteries for ever, and hand their readings on.",
+    "pause": "Let a running monitor let go of a battery for a while.",
+    "release": "End a pause: the monitor takes the battery up again at once.",
     "info": "Show model, versions and serial number of a battery.",
     "counters": "Show how often each protection of a battery has acted.",
     "switch": "Turn a switch of a battery on or off, and see that it is done.",

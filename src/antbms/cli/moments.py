@@ -16,6 +16,7 @@ from ..errors import UsageError
 _UNITS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 _UNITS |= {"d": 86400, "day": 86400, "w": 604800, "week": 604800, "y": 31536000, "year": 31536000}
 _AGO = re.compile(r"-?\s*(\d+(?:\.\d+)?)\s*([a-z]+?)s?(\s+ago)?")
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+?)s?")
 _DAY = re.compile(r"\d{4}-?\d\d-?\d\d")
 _DAYS = {"today": 0, "yesterday": 1}
 
@@ -38,6 +39,15 @@ def moment_of(text: str, now: datetime, *, is_end: bool = False) -> datetime:
         raise UsageError(
             f"{text!r}: is no time", "Write 2026-11-22, '2026-11-22 05:00', -24h, '2 days ago', today or now."
         ) from error
+
+
+def seconds_of(text: str) -> float:
+    """A length of time: `90s`, `15min`, `15m`, `1 day`. Raises `UsageError` unless it is above 0 and a day at most."""
+    found = _LENGTH.fullmatch(text.strip().lower())
+    seconds = float(found[1]) * (_UNITS | {"m": 60}).get(found[2], 0) if found else 0.0
+    if not 0 < seconds <= _UNITS["day"]:
+        raise UsageError(f"{text!r}: is no length of time up to a day", "Write 90s, 15min or 2h.")
+    return seconds
 
 
 def _midnight(day: str, is_end: bool) -> datetime:

@@ -125,12 +125,10 @@ def _naming(where: Path | str) -> Iterator[None]:
 
 def _totals(config: Config, path: Path | None, store: Path | None) -> Path | None:
     """The file of totals: as configured, or in the user's folder; without a configuration only beside a store."""
-    from ..folders import state_folder
+    from ..config import state_of
 
-    if config.monitor.state is not None:
-        return Path(config.monitor.state).expanduser()
-    if path is not None:
-        return state_folder() / "totals.json"
+    if path is not None or config.monitor.state is not None:
+        return state_of(config.monitor)
     return store.with_name(f"{store.name}.totals.json") if store is not None else None
 
 
@@ -138,6 +136,7 @@ async def _monitor(config: Config, path: Path | None, totals: Path | None) -> in
     from ..monitor import Monitor
     from ..monitor.logs import set_up
     from ..monitor.systemd import serve
+    from .pause import file_of
     from .stop import stopping
 
     log = set_up(config.monitor.log_format, config.monitor.log_level)
@@ -149,7 +148,7 @@ async def _monitor(config: Config, path: Path | None, totals: Path | None) -> in
 
                 sinks["screen"] = shown(config.batteries, stop.set)
             with _naming(path or "given devices"):
-                monitor = Monitor(config, sinks=sinks, totals=totals)
+                monitor = Monitor(config, sinks=sinks, totals=totals, pauses=file_of(config))
             await serve(monitor, stop)
     finally:
         log.flush()

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..config import Config
 from ..ledger import Ledger
 from ..model import Event
+from ..pauses import read
 from ..sinks.base import Sink
 from ..timing import DEFAULT, Timing
 from .lane import Lane
@@ -25,7 +26,8 @@ log = logging.getLogger("antbms.monitor")
 
 
 class Monitor:
-    """Built from a configuration; sinks: further ones; totals: the file of what is counted, None: in memory.
+    """Built from a configuration; sinks: further ones; totals: the file of what is counted, None: in memory; pauses:
+    the file by which `antbms pause` tells it to let go of batteries for a while.
 
     Raises `UsageError` for what a sink cannot accept. `run` raises it if another monitor counts into the same file, and
     `FileError` where that file cannot be read.
@@ -37,10 +39,12 @@ class Monitor:
         timing: Timing = DEFAULT,
         sinks: Mapping[str, Sink] | None = None,
         totals: Path | None = None,
+        pauses: Path | None = None,
     ) -> None:
         self._config = config
         self._timing = timing
         self._totals = totals
+        self._pauses = pauses
         self._meters: dict[str, Meter] = {}
         self._every = {name: battery.every or config.monitor.every for name, battery in config.batteries.items()}
         self.sources = {
@@ -65,6 +69,7 @@ class Monitor:
             lane.start()
         tasks = [asyncio.create_task(one.run(delay), name=one.name) for one, delay in self._delays()]
         tasks.append(asyncio.create_task(self._report(), name="report"))
+        tasks.append(asyncio.create_task(self._obey(), name="pauses"))
         commits = asyncio.create_task(ledger.run(), name="ledger")
         try:
             await stop.wait()
@@ -98,6 +103,14 @@ class Monitor:
             task.cancel()
         await asyncio.wait({last, commits})
         log.info("monitor: stopped")
+
+    async def _obey(self) -> None:
+        """Let go of the batteries that shall be let go of, and take them up again when that is over."""
+        while self._pauses is not None:
+            pauses = await asyncio.to_thread(read, self._pauses, self._timing.now())
+            for name, one in self.sources.items():
+                one.pause(pauses.get(name))
+            await asyncio.sleep(self._timing.look)
 
     async def _report(self) -> None:
         """Say now and then what crossed every link, and what became of it."""

@@ -11,6 +11,7 @@ from ..battery import Battery
 from ..config import BatteryConfig
 from ..errors import AntbmsError, LinkError, UsageError, WrongPassword
 from ..model import DeviceInfo, Event, Offline, Outcome, Snapshot
+from ..model.records import timestamp
 from ..sinks.base import Control
 from ..timing import Timing
 from ..watching import Watch
@@ -38,6 +39,8 @@ class Watched:
         self._since: datetime | None = None
         self._told = ""  # what ended watching, the last time that it was said
         self._watch: Watch | None = None
+        self._paused: datetime | None = None  # until then
+        self._pausing: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
 
     @property
@@ -50,6 +53,19 @@ class Watched:
         """As `Watch.counters`, since the monitor began."""
         now = self._watch.counters if self._watch is not None else {}
         return {key: self._before.get(key, 0) + now.get(key, 0) for key in {**self._before, **now}}
+
+    def pause(self, until: datetime | None) -> None:
+        """Let go of the battery until then; None: take it up again. Takes no time, however often it is called."""
+        if until == self._paused:
+            return
+        self._paused = until
+        if until is None:
+            self._say(logging.INFO, "the pause is over")
+            if self._watch is not None:
+                self._watch.release()
+        else:
+            self._say(logging.INFO, f"paused until {timestamp(until)}; antbms release ends it")
+            self._let_go()
 
     async def run(self, delay: float) -> None:
         """Watch, beginning after `delay` s. Ends only when cancelled, or with a wrong password."""
@@ -84,11 +100,19 @@ class Watched:
             on_note=lambda text: self._say(logging.INFO, text),
         )
         try:
+            if self._paused is not None:
+                self._let_go()
             async for event in watch:
                 self._take(event, watch)
         finally:
+            if self._pausing is not None:
+                self._pausing.cancel()
             await watch.close()
             self._info, self._before, self._watch = self.info, self.counters, None
+
+    def _let_go(self) -> None:
+        if self._watch is not None:
+            self._pausing = asyncio.create_task(self._watch.pause())
 
     def _take(self, event: Event, watch: Watch) -> None:
         if isinstance(event, Snapshot):

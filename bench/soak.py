@@ -57,8 +57,6 @@ class Seen:
 
     pace = 0.0
 
-    pace = 0.0
-
     async def take(self, events: Sequence[Event]) -> None:
         for event in events:
             told = self.told[event.battery]

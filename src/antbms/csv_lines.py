@@ -1,13 +1,18 @@
-"""Files of lines that are continued: what is in them already, and lines of CSV for them."""
+"""Files of lines that are continued: what is in them already, lines of CSV for them, and how they are added."""
 
 from __future__ import annotations
 
 import csv
+import errno
 import io
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, Final
 
 from .model import QUANTITIES
+
+NO_TABLE: Final = ["(no table)"]
+"""The columns of a file that is no CSV: those of no battery."""
 
 
 def csv_text(rows: Iterable[Iterable[str]]) -> str:
@@ -20,9 +25,12 @@ def csv_text(rows: Iterable[Iterable[str]]) -> str:
 def columns_in(file: BinaryIO) -> list[str]:
     """The columns of a CSV file, which is at its beginning; none if it is empty."""
     text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
-    columns = next(csv.reader(text), [])
-    text.detach()
-    return columns
+    try:
+        return next(csv.reader(text), [])
+    except csv.Error:  # a first line that is far too long
+        return NO_TABLE
+    finally:
+        text.detach()
 
 
 def is_torn(file: BinaryIO) -> bool:
@@ -31,6 +39,19 @@ def is_torn(file: BinaryIO) -> bool:
         return False
     file.seek(-1, io.SEEK_END)
     return file.read() != b"\n"
+
+
+def append(path: Path, data: bytes) -> int:
+    """Add to the end of a file, which is made if need be: all of it or nothing. Returns its size. Raises `OSError`."""
+    with path.open("ab", buffering=0) as file:
+        size = file.seek(0, io.SEEK_END)
+        try:
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, "no space left on device")
+        except OSError:
+            file.truncate(size)
+            raise
+    return size + len(data)
 
 
 def fixed(columns: Iterable[str]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """`antbms history` and `export`: from a store to a picture, to figures and to lines for programs."""
 
 import csv
+import errno
 import io
 import json
 import math
@@ -245,6 +246,39 @@ def test_export_of_rollups(file: Path, capsys: Printed, resolution: str) -> None
     assert (rows[0]["cell_4_mean"], rows[0]["temperature_mosfet_max"], rows[0]["humidity_min"]) == ("3.3", "28.0", "40")
     assert None not in rows[0]
     assert rows[-1]["uptime"] == str(HOURS * 3600 - EVERY)
+
+
+def test_export_never_overwrites_the_store(file: Path, capsys: Printed) -> None:
+    before = file.read_bytes()
+    link = file.with_name("other.db")
+    link.hardlink_to(file)
+    for target in (file, link):
+        assert run(["export", str(target), "--store", str(file), "--force"]) == 2
+        assert "is the store itself" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
+def test_an_export_that_fails_leaves_the_old_file(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    target = tmp_path / "all.csv"
+    target.write_text("old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("antbms.cli.export._write_csv", full)
+    assert run(["export", str(target), "--store", str(file), "--force"]) == 1
+    assert "no space left" in capsys.readouterr().err
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_export_to_a_device(file: Path, capsys: Printed) -> None:
+    assert run(["export", "/dev/null", "--store", str(file), "--force"]) == 0
+    assert run(["export", "/dev/full", "--store", str(file), "--force"]) == 1
+    assert Path("/dev/full").is_char_device()
 
 
 def test_export_to_a_file(file: Path, tmp_path: Path, capsys: Printed) -> None:

@@ -14,6 +14,7 @@ from antbms.cli.main import run
 from antbms.errors import FileError, UsageError
 from antbms.model import Event, Offline
 from antbms.model.flat import flatten
+from full_disk import full_disk
 
 Printed = pytest.CaptureFixture[str]
 OFFLINE = Offline(time=TIME, battery="garage", since=TIME, reason="not found in 10 s")
@@ -93,12 +94,13 @@ def test_other_columns_are_refused_and_the_file_stays(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_file_that_is_no_such_csv_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["Dear Sir,\n", "without an end", "x" * 200_000])
+def test_a_file_that_is_no_such_csv_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "letter.txt"
-    path.write_text("Dear Sir,\n")
+    path.write_text(text)
     with pytest.raises(UsageError, match="other columns"):
         log(path, snapshot())
-    assert path.read_text() == "Dear Sir,\n"
+    assert path.read_text() == text
 
 
 def test_details_may_come_and_go(tmp_path: Path, capsys: Printed) -> None:
@@ -141,13 +143,24 @@ def test_a_file_that_cannot_be_written_is_one_line(folder_without_rights: Path) 
         log(folder_without_rights / "a.csv", snapshot())
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
-    with CsvLog(tmp_path / "a.csv", print) as put, Path("/dev/full").open("wb", buffering=0) as full:
-        assert put._file is not None
-        os.dup2(full.fileno(), put._file.fileno())
-        with pytest.raises(FileError, match=r"a\.csv: no space left"):
-            put(snapshot())
+@pytest.mark.parametrize("quietly", [True, False])
+def test_a_full_disk_is_one_line_and_leaves_no_half_row(tmp_path: Path, quietly: bool) -> None:
+    path = tmp_path / "a.csv"
+    log(path, snapshot())
+    before = path.read_bytes()
+    with full_disk("a.csv", quietly=quietly), pytest.raises(FileError, match=r"a\.csv: no space left"):
+        log(path, snapshot())
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_taken_away_meanwhile_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    with CsvLog(path, print) as put:
+        put(snapshot())
+        whole = path.read_bytes()
+        path.unlink()
+        put(snapshot())
+    assert path.read_bytes() == whole
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")

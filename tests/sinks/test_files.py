@@ -2,7 +2,6 @@
 
 import asyncio
 import csv
-import errno
 import json
 import os
 import sys
@@ -21,6 +20,7 @@ from antbms.model.flat import as_text, flatten
 from antbms.sinks import files
 from antbms.sinks.files import Config, Files, file_name, make
 from antbms.timing import DEFAULT
+from full_disk import full_disk
 
 
 def sink(folder: Path, **config: Any) -> Files:
@@ -129,46 +129,19 @@ def test_the_file_of_yesterday_is_ended_after_a_restart(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 2
 
 
-def test_a_full_disk_leaves_no_half_lines_and_nothing_comes_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("quietly", [True, False])
+def test_a_full_disk_leaves_no_half_lines_and_nothing_comes_twice(tmp_path: Path, quietly: bool) -> None:
     """The second of two files fails half way; then the whole batch comes again, and more."""
-
-    class Failing:
-        """A file on a disk with 10 bytes left."""
-
-        def __init__(self, file: Any) -> None:
-            self.file = file
-
-        def __enter__(self) -> "Failing":
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            self.file.close()
-
-        def write(self, text: bytes) -> int:
-            self.file.write(text[:10])
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        def truncate(self, size: int) -> None:
-            self.file.truncate(size)
-
-    opened = Path.open
-
-    def full(self: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
-        file = opened(self, mode, *args, **options)
-        return Failing(file) if mode == "ab" and self.name == "shed.csv" else file
 
     async def work() -> None:
         target = sink(tmp_path)
         await target.take([reading(0), reading(0, "shed")])
-        monkeypatch.setattr(Path, "open", full)
         batch: list[Event] = [reading(1), reading(1, "shed")]
-        for _ in range(2):
-            with pytest.raises(SinkError, match=r"shed.csv: the disk is full") as caught:
-                await target.take(batch)
-            assert "make room" in caught.value.hints[0]
-        monkeypatch.setattr(Path, "open", opened)
+        with full_disk("shed.csv", quietly=quietly):
+            for _ in range(2):
+                with pytest.raises(SinkError, match=r"shed.csv: the disk is full") as caught:
+                    await target.take(batch)
+                assert "make room" in caught.value.hints[0]
         await target.take([*batch, reading(2), reading(2, "shed")])
         await target.take([reading(3), reading(3, "shed")])
         await target.close()
@@ -176,6 +149,16 @@ def test_a_full_disk_leaves_no_half_lines_and_nothing_comes_twice(
     run(work())
     for name in ("garage", "shed"):
         assert times(tmp_path / f"logs/{name}.csv") == [stamp(number) for number in range(4)]
+
+
+def test_a_foreign_file_is_kept_as_it_is_beside_a_new_one(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    foreign = "x" * 200_000  # longer than a field of CSV may be, and without an end of line
+    (tmp_path / "logs/garage.csv").write_text(foreign)
+    fill(tmp_path, [reading(0), reading(0, "shed")])
+    assert times(tmp_path / "logs/garage.csv") == times(tmp_path / "logs/shed.csv") == [stamp(0)]
+    (kept,) = (path for path in (tmp_path / "logs").iterdir() if path.stem.startswith("garage."))
+    assert kept.read_text() == foreign
 
 
 def test_a_batch_that_was_given_up_is_written_once(tmp_path: Path) -> None:

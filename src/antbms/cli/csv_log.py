@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 import click
 
-from ..csv_lines import columns_in, csv_text, fixed, is_torn
+from ..csv_lines import append, columns_in, csv_text, fixed, is_torn
 from ..errors import FileError, UsageError
 from ..model import Event, Snapshot
 from ..model.flat import as_text, flatten
@@ -30,8 +29,8 @@ class CsvLog:
     def __init__(self, path: Path, otherwise: Callable[[Event], None]) -> None:
         self._path = path
         self._otherwise = otherwise
-        self._file: BinaryIO | None = None
         self._columns: list[str] = []
+        self._is_torn = False
         self._is_checked = False
         self._left_out: set[str] = set()
 
@@ -43,33 +42,28 @@ class CsvLog:
                     f"{self._path}: is a device or a pipe, and no file that could be continued",
                     "Next: give a file; or for another program, --json without --csv.",
                 )
-            self._file = self._path.open("ab", buffering=0)
+            append(self._path, b"")  # what cannot be written is told now
             with self._path.open("rb") as before:
                 self._columns = columns_in(before)
-                torn = is_torn(before)
-            if torn:
-                self._file.write(b"\n")
+                self._is_torn = is_torn(before)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.close()
+        """Nothing is held open."""
 
     def __call__(self, event: Event) -> None:
         if not isinstance(event, Snapshot):
             self._otherwise(event)
             return
         row = flatten(event)
-        new = not self._columns
-        if new:
-            self._columns = list(row)
+        self._columns = self._columns or list(row)
         if not self._is_checked:
             self._check(row)
         self._leave_out(row.keys() - set(self._columns))
         values = [as_text(row.get(name)) for name in self._columns]
-        self._write([self._columns, values] if new else [values])
+        self._write([values])
 
     def _check(self, row: Iterable[str]) -> None:
         """Compare with what the file holds, but for details."""
@@ -92,9 +86,12 @@ class CsvLog:
 
     def _write(self, rows: Iterable[Iterable[str]]) -> None:
         """In one piece, so that two programs do not mix theirs within a line."""
-        assert self._file is not None
         with self._in_words():
-            self._file.write(csv_text(rows).encode())
+            if not self._path.exists() or not self._path.stat().st_size:  # new, or taken away meanwhile
+                append(self._path, csv_text([self._columns, *rows]).encode())
+            else:
+                append(self._path, (b"\n" if self._is_torn else b"") + csv_text(rows).encode())
+            self._is_torn = False
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
-from ..errors import FileError
+from ..errors import FileError, UsageError
 from .device import check_new, json_option
 from .stored import RESOLUTIONS, battery_named, span_of, store_file, store_options
 
@@ -63,8 +63,8 @@ def command(
         raise FileError(f"{file}: no battery is in this store yet", "Next: antbms monitor DEVICE --store FILE")
     chosen = [battery_named(known, name) for name in dict.fromkeys(batteries)] or known
     start, end = span_of(chosen, since, until)
-    if output is not None and not force:
-        check_new(output, "Choose another name, or overwrite it with --force.")
+    if output is not None:
+        _check_output(output, file, force)
     names = [stored.name for stored in chosen]
     records = _records(file, names, start, end, resolution)
     with _opened(output) as target:
@@ -73,6 +73,15 @@ def command(
                 target.write(f"{record.to_json()}\n")
         else:
             _write_csv(target, history.columns(file, names, resolution), records)
+
+
+def _check_output(output: Path, store: Path, force: bool) -> None:
+    """Raise `FileError` for a file that exists, and `UsageError` for the store itself, whatever was said."""
+    parts = (store, *(store.with_name(f"{store.name}-{part}") for part in ("wal", "shm")))
+    if output.exists() and any(part.exists() and output.samefile(part) for part in parts):
+        raise UsageError(f"{output}: is the store itself", "Next: give another file.")
+    if not force:
+        check_new(output, "Choose another name, or overwrite it with --force.")
 
 
 def _records(
@@ -107,12 +116,19 @@ def _write_csv(target: TextIO, columns: Sequence[str], records: Iterable[Snapsho
 
 @contextmanager
 def _opened(output: Path | None) -> Iterator[TextIO]:
-    """Standard output, or a new file. Raises `FileError`."""
+    """Standard output, or a new file, which takes the name of an old one when it is whole. Raises `FileError`."""
     if output is None:
         yield cast(io.TextIOWrapper, sys.stdout)
         return
+    is_device = output.exists() and not output.is_file()
+    part = output if is_device else output.resolve().with_name(f"{output.name}.part")
     try:
-        with output.open("w", encoding="utf-8", newline="") as target:
+        with part.open("w", encoding="utf-8", newline="") as target:
             yield target
+        if part != output:
+            part.replace(output.resolve())
     except OSError as error:
         raise FileError(f"{output}: {(error.strerror or str(error)).lower()}") from error
+    finally:
+        if part != output:
+            part.unlink(missing_ok=True)

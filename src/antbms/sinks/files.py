@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from ..csv_lines import columns_in, csv_text, fixed, is_torn
+from ..csv_lines import append, columns_in, csv_text, fixed, is_torn
 from ..errors import SinkError
 from ..model import Event, Snapshot
 from ..model.flat import Cell, as_text, flatten
@@ -109,6 +109,7 @@ class Log:
         self._is_daily = config.daily
         self._keep = config.keep
         self._size = -1
+        self._is_torn = False
         self._day: date | None = None
         self._columns: list[str] = []
 
@@ -136,21 +137,19 @@ class Log:
         yield done
 
     def _look(self) -> None:
-        """Learn what is in the file, unless it is as we left it. A line that was torn is ended."""
+        """Learn what is in the file, unless it is as we left it. A line that was torn is ended when more is written."""
         try:
             state = self.path.stat()
         except FileNotFoundError:
-            self._size, self._columns, self._day = 0, [], None
+            self._size, self._columns, self._day, self._is_torn = 0, [], None, False
             return
         if state.st_size == self._size:
             return
         self._day = _day(datetime.fromtimestamp(state.st_mtime, UTC))
-        with self.path.open("r+b") as file:
+        with self.path.open("rb") as file:
             self._columns = columns_in(file) if self._is_csv else []
-            torn = is_torn(file)
+            self._is_torn = is_torn(file)
             self._size = file.tell()
-            if torn:
-                self._size += file.write(b"\n")
 
     def _needed(self, event: Event) -> list[str]:
         """The columns for an event: those of the file if they have room for it, else what the next file shall have.
@@ -185,17 +184,9 @@ class Log:
 
     def _write(self, text: bytearray) -> None:
         """All of it or nothing."""
-        if not text:
-            return
-        with self.path.open("ab", buffering=0) as file:
-            try:
-                written = file.write(text)
-                if written != len(text):
-                    raise OSError(errno.ENOSPC, "no space left on device")
-            except OSError:
-                file.truncate(self._size)
-                raise
-        self._size += len(text)
+        if text:
+            self._size = append(self.path, b"\n" + text if self._is_torn else bytes(text))
+            self._is_torn = False
 
     def _end(self, now: datetime) -> None:
         """Give the file another name, and remove the oldest of those that are too many."""
@@ -207,7 +198,7 @@ class Log:
                 number += 1
                 other = self.path.with_name(f"{stem}.{now:%Y%m%dT%H%M%SZ}-{number}{ending}")
             self.path.replace(other)
-        self._size, self._columns, self._day = 0, [], None
+        self._size, self._columns, self._day, self._is_torn = 0, [], None, False
         if self._keep is not None:
             pattern = re.compile(rf"{re.escape(stem)}\.(\d{{8}}T\d{{6}}Z)(?:-(\d+))?{re.escape(ending)}")
             ended = [(found[1], int(found[2] or 1), path) for path in self.path.parent.iterdir()

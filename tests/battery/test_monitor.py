@@ -252,6 +252,53 @@ def test_an_event_that_a_sink_cannot_digest_is_found_and_dropped(caplog: Log) ->
     assert len(caplog.records) < 12
 
 
+def test_one_event_that_cannot_be_digested_holds_up_no_others() -> None:
+    class Picky(Good):
+        async def take(self, events: Sequence[Event]) -> None:
+            if 500 in numbers(events):
+                raise ZeroDivisionError("a mistake of ours")
+            await super().take(events)
+
+    async def main() -> tuple[Picky, Lane]:
+        sink = Picky()
+        lane = Lane("picky", sink, timing(), 10_000)
+        lane.start()
+        await fill(lane, 5000, every=0.01)
+        await lane.close(4.5)
+        return sink, lane
+
+    sink, lane = run(main())
+    assert len(sink.events) == 4999
+    assert lane.dropped == 1
+    late = [taken - number * 0.01 for number, taken in zip(numbers(sink.events), sink.times, strict=True)]
+    assert max(late) - min(late) < 3.0
+
+
+@pytest.mark.parametrize(("seconds", "each"), [(4.5, 0.1), (3.0, 0.1), (3.0, 0.15)])
+def test_a_full_queue_is_handed_over_as_long_as_there_is_time(seconds: float, each: float) -> None:
+    class Slow(Good):
+        pace = 3.0
+
+        async def take(self, events: Sequence[Event]) -> None:
+            await asyncio.sleep(each)
+            await super().take(events)
+
+    async def main() -> tuple[Slow, float]:
+        sink = Slow()
+        lane = Lane("slow", sink, timing(), 10_000)
+        for number in range(10_000):
+            lane.put(event(number))
+        lane.start()
+        start = now()
+        await lane.close(seconds)
+        return sink, now() - start
+
+    sink, took = run(main())
+    assert len(sink.events) == 10_000
+    assert took <= seconds
+    assert sink.closed
+
+
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_closing_ends_in_time_whatever_the_sink_does(stubborn: bool, caplog: Log) -> None:
     async def main() -> float:

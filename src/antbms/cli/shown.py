@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .bars import Style
 
 REFRESH = 0.5
-"""s between two pictures at least."""
+"""s between two pictures."""
 
 
 def shown(names: Iterable[str], on_gone: Callable[[], None]) -> Sink:
@@ -73,25 +73,30 @@ class Board:
         self._latest: dict[str, Event | None] = dict.fromkeys(names)
         self._timing = timing
         self._worker = Worker("antbms-output")
-        self._drawing: asyncio.Future[None] | None = None
+        self._drawing: asyncio.Task[None] | None = None
         self._live: Live | None = None
-        self._shown_at = -REFRESH
 
     async def take(self, events: Sequence[Event]) -> None:
         self._latest = self._latest | {event.battery: event for event in events}
-        if self._drawing is not None:
-            if not self._drawing.done():
-                return
-            self._drawing.result()
-        if self._timing.monotonic() - self._shown_at >= REFRESH:
-            self._shown_at = self._timing.monotonic()
-            self._drawing = asyncio.ensure_future(self._worker.run(self._draw))
+        if self._drawing is None:
+            self._drawing = asyncio.create_task(self._keep_drawing())
+        elif self._drawing.done():
+            self._drawing.result()  # raises what ended it
 
     async def close(self) -> None:
+        if self._drawing is not None:
+            self._drawing.cancel()
+            await asyncio.wait({self._drawing})
         try:
             await self._worker.run(self._end)
         finally:
             self._worker.stop()
+
+    async def _keep_drawing(self) -> None:
+        """Also when nothing comes: how long a battery has been away is part of the picture."""
+        while True:
+            await self._worker.run(self._draw)
+            await asyncio.sleep(REFRESH)
 
     def _draw(self) -> None:
         if self._live is None:

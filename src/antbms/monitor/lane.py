@@ -19,8 +19,10 @@ SUSPECTS = 3
 """Events in a row that are dropped because the sink cannot digest them; then it is the sink that is broken."""
 CLOSING = 3.0
 """s that a sink has to close, by its contract."""
+SHORTEST_CLOSING = 1.0
+"""s of these that are left to a sink which takes events until then."""
 AGAIN = 0.5
-"""s of these in which a sink that was interrupted is offered the rest of its queue once more."""
+"""s in which a sink must take something then; and one that was interrupted is offered the rest of its queue again."""
 
 log = logging.getLogger("antbms.monitor")
 
@@ -45,6 +47,7 @@ class Lane:
         self._failures = 0  # in a row
         self._most = BATCH
         self._indigestible = 0  # in a row
+        self._narrows = False  # down to what the sink cannot digest
         self._dropped_before = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -78,6 +81,7 @@ class Lane:
         start = self._timing.monotonic()
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=max(0.0, seconds - CLOSING))
+            await self._while_it_takes(self._task, start + seconds - SHORTEST_CLOSING)
             self._task.cancel()
             if (await asyncio.wait({self._task}, timeout=AGAIN))[0] and self._queue:
                 await self._offer_again()
@@ -92,6 +96,13 @@ class Lane:
             closing.cancel()
         if self._queue:
             self._log(logging.WARNING, f"{len(self._queue)} events are lost that it did not take")
+
+    async def _while_it_takes(self, task: asyncio.Task[None], end: float) -> None:
+        """Wait for a task that hands over, until `end` at the latest, unless nothing is taken any more."""
+        before = -1
+        while not task.done() and before != self.taken and (left := end - self._timing.monotonic()) > 0:
+            before = self.taken
+            await asyncio.wait({task}, timeout=min(AGAIN, left))
 
     async def _offer_again(self) -> None:
         """A sink may have kept what it was interrupted with, and may now take the rest without waiting."""
@@ -112,7 +123,8 @@ class Lane:
                 self._more.clear()
                 await self._more.wait()
             elif not await self._hand_over():
-                await _rest(self._back_off(), self._ending)
+                if not self._narrows:
+                    await _rest(self._back_off(), self._ending)
             elif not self._queue:
                 await self._gather()
 
@@ -158,7 +170,9 @@ class Lane:
         the one that always fails is dropped."""
         self._failures += 1
         expected = isinstance(error, AntbmsError) or hung
-        if not expected and len(batch) == 1 and self._failures > 1 and self._indigestible < SUSPECTS:
+        suspected = not expected and self._indigestible < SUSPECTS
+        self._narrows = suspected and (len(batch) > 1 or self._failures > 1)
+        if self._narrows and len(batch) == 1:
             if self._queue and self._queue[0] is batch[0]:
                 self._queue.popleft()
                 self.dropped += 1

@@ -1,6 +1,9 @@
 """What all tests share: where the recordings lie, and how hypothesis searches."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import NoReturn
 
@@ -9,6 +12,10 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+
+STATE = os.environ["ANTBMS_STATE"] = tempfile.mkdtemp(prefix="antbms-state-")
+"""No test touches the user's notes and locks, nor those of another worker. Tests that look into it take their own."""
+atexit.register(shutil.rmtree, STATE, ignore_errors=True)
 
 settings.register_profile("antbms", deadline=None, derandomize=CI, print_blob=True)
 settings.load_profile("antbms")

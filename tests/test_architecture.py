@@ -21,6 +21,7 @@ FLOORS = {
     "extras": 1,
     "timing": 1,
     "folders": 1,
+    "locks": 1,
     "protocol": 2,
     "capture": 2,
     "csv_lines": 2,
@@ -36,6 +37,7 @@ FLOORS = {
     "changes": 5,
     "journal": 5,
     "writing": 5,
+    "identity": 5,
     "planning": 5,
     "reading": 5,
     "discovery": 6,
@@ -55,8 +57,8 @@ FLOORS = {
     "sync": 9,
 }
 BATTERY = (
-    "asking", "backup", "changes", "journal", "link", "planning", "reading", "registers", "settings", "silence",
-    "writing",
+    "asking", "backup", "changes", "identity", "journal", "link", "planning", "reading", "registers", "settings",
+    "silence", "writing",
 )  # fmt: skip
 ONE_ROOM = dict.fromkeys(BATTERY, "battery") | {"history": "sinks", "ledger": "derive"}
 """Modules that live in the room of another."""

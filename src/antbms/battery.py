@@ -14,6 +14,7 @@ from . import changes
 from .asking import Asker
 from .errors import NoAnswer, Refused, UsageError, shown
 from .extras import how_to_install
+from .identity import identity, stable_links
 from .journal import Journal
 from .link import Link, LinkStats, Reply, detect
 from .model import DeviceInfo, Outcome, Snapshot
@@ -47,9 +48,10 @@ class Battery:
         on_note: Callable[[str], None] | None = None,
     ) -> None:
         self._asker = Asker(link, spoken, timing, found)
-        where = link.where.text if link.where else link.name
-        journal = Journal(link.pipe.address or where, spoken.NAME)
-        self.settings = Settings(self._asker, journal, self._info, on_note)
+        key = identity(link.pipe.address, link.where, link.name, stable_links())
+        alone = link.where is not None and link.where.scheme in ("sim", "replay")
+        self._journal = Journal(key, spoken.NAME, link.name, shared=not alone)
+        self.settings = Settings(self._asker, self._journal, self._info, on_note)
 
     @property
     def name(self) -> str:
@@ -127,10 +129,12 @@ class Battery:
         Sent once; then the status is read until it shows the change, `Timing.settle` s at most. The outcome says
         whether it does, or has no state that could. Raises `Refused`, `PasswordNeeded`, `Unconfirmed` (also if the
         acknowledgement was lost, and the state is not the wanted one), `UsageError` for a switch that is not there, and
-        before it is sent as `read` does. until: s on `Timing.monotonic`; `LinkError` if it could not be sent by then.
+        before it is sent as `read` does. until: s on `Timing.monotonic`; `LinkError` if it could not be sent by then,
+        or if another program changes the battery now.
         """
         async with self._asker.lock:
-            return await changes.switch(self._asker, name, on, until)
+            with self._journal.held(self._asker.timing.now, needed=False):
+                return await changes.switch(self._asker, name, on, until)
 
     async def command(self, name: str, dangerous: bool = False, *, until: float | None = None) -> Outcome:
         """Tell the battery to do something: a name of `protocol.COMMANDS`, such as `restart`. Sent once.
@@ -139,7 +143,8 @@ class Battery:
         rest are refused while a current flows. until: as for `switch`, and it raises as that does.
         """
         async with self._asker.lock:
-            return await changes.command(self._asker, name, until, dangerous=dangerous)
+            with self._journal.held(self._asker.timing.now, needed=False):
+                return await changes.command(self._asker, name, until, dangerous=dangerous)
 
 
 @asynccontextmanager

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import suppress
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 from msgspec import Struct
 
-from .errors import FileError
+from .errors import FileError, LinkError
 from .folders import STATE, state_folder
+from .locks import hold
 
 
 class Note(Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,15 +37,34 @@ class Note(Struct, frozen=True, forbid_unknown_fields=True):
     unsaved: bool = False
 
 
-class Journal:
-    """The note of one battery. `key`: what finds it again: its own Bluetooth address, or the address it is open by."""
+class InUse(LinkError):
+    """Another program changes the battery now."""
 
-    def __init__(self, key: str, protocol: str) -> None:
+
+class Holder(Struct, frozen=True):
+    """Who changes a battery now: the process, its computer, and since when (UTC)."""
+
+    process: int
+    computer: str
+    since: datetime
+
+
+class Journal:
+    """The note of one battery. `key`: what finds it again; see `identity`. name: what it is called in messages.
+
+    shared: False for a battery that lives in this process alone: nobody else can change it.
+    """
+
+    def __init__(self, key: str, protocol: str, name: str, *, shared: bool = True) -> None:
         raw = key.encode("utf-8", "surrogateescape")  # a file's name may be no text
         self._key = raw.decode("utf-8", "replace")
         self._protocol = protocol
         digest = hashlib.sha256(raw).hexdigest()[:16]
+        self._name = name
+        self._shared = shared
+        self._held = 0
         self.path = state_folder() / "journal" / f"{digest}.json"
+        self._lock = state_folder() / "locks" / f"{digest}.lock"
 
     def read(self) -> Note | None:
         """The note that a run left behind; None if there is none, or it is of another protocol, or unreadable."""
@@ -49,6 +73,56 @@ class Journal:
         except (OSError, msgspec.MsgspecError):
             return None
         return note if note.protocol == self._protocol else None
+
+    @contextmanager
+    def held(self, now: Callable[[], datetime], *, needed: bool = True) -> Iterator[None]:
+        """Keep other programs from changing this battery meanwhile: one would end the factory mode of the other.
+
+        Nothing stale stays behind: the system lets go of the file when the process ends, however it does.
+        needed: False where a change may go on if files cannot be held here. Raises `InUse` if another program does,
+        `FileError`.
+        """
+        if not self._shared or self._held:
+            self._held += 1
+            try:
+                yield
+            finally:
+                self._held -= 1
+            return
+        file = self._take(now, needed)
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            if file is not None:
+                file.truncate(0)
+                file.close()
+
+    def _take(self, now: Callable[[], datetime], needed: bool) -> BinaryIO | None:
+        try:
+            self._lock.parent.mkdir(parents=True, exist_ok=True)
+            file = hold(self._lock)
+            if file is not None:
+                file.truncate(0)
+                file.write(msgspec.json.encode(Holder(os.getpid(), platform.node(), now())))
+                return file
+        except OSError as error:
+            if needed:
+                raise self._no_file(self._lock, error) from error
+            return None
+        raise InUse(
+            f"{self._name}: another program changes this battery now: {self._holder()}",
+            "Nothing was sent. Next: wait until it is done, or end it; then the same command again.",
+        )
+
+    def _holder(self) -> str:
+        """Who holds the lock, in words."""
+        try:
+            holder = msgspec.json.decode(self._lock.read_bytes(), type=Holder)
+        except (OSError, msgspec.MsgspecError):
+            return "another antbms"
+        return f"antbms, process {holder.process} on {holder.computer}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC"
 
     def entered(self) -> None:
         """The battery is about to be put into its factory mode; what is noted besides stays.
@@ -95,11 +169,14 @@ class Journal:
         try:
             write_whole(self.path, msgspec.json.encode(note))
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise FileError(
-                f"{self.path}: {reason}: without a note of it the battery is not changed",
-                f"Next: name another folder in {STATE}.",
-            ) from error
+            raise self._no_file(self.path, error) from error
+
+    def _no_file(self, path: Path, error: OSError) -> FileError:
+        reason = (error.strerror or str(error)).lower()
+        return FileError(
+            f"{path}: {reason}: without a note of it the battery is not changed",
+            f"Next: name another folder in {STATE}.",
+        )
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from .derive import Totals
 from .errors import FileError, UsageError
+from .locks import hold
 from .timing import Timing
 
 VERSION: Final = 1
@@ -157,23 +158,12 @@ def _write(path: Path, batteries: Mapping[str, Totals]) -> None:
 
 def _locked(path: Path) -> BinaryIO:
     """A file beside it that the system holds for this process, and lets go however the process ends."""
-    file = path.with_name(f"{path.name}.lock").open("ab")
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
+    file = hold(path.with_name(f"{path.name}.lock"))
+    if file is None:
         raise UsageError(
             f"{path}: another monitor counts into this file",
             'Next: end it, or give this one a file of its own: state = "…" in [monitor].',
-        ) from None
+        )
     return file
 
 

@@ -140,22 +140,24 @@ class Registers:
         """The mode that settings are read and written in, where the protocol has one; noted before it is entered.
 
         It is left whatever happens, even if cancelled; without saving unless `Mode.keep` was set.
-        Raises `NotSaved` if it was set, and saving was refused or not acknowledged.
+        Raises `NotSaved` if it was set, and saving was refused or not acknowledged; `LinkError` if another program
+        changes the battery now.
         """
         factory, mode = self._asker.spoken.FACTORY, Mode()
         if factory is None or self._inside:
             yield mode
             return
-        try:
-            await self._enter(factory)
-            yield mode
-            await self._leave_well(factory, mode)
-        except BaseException:
-            if self._inside:
-                await _whole(self._leave_after_failure(factory))
-            raise
-        finally:
-            self._inside = False
+        with self._journal.held(self._asker.timing.now):
+            try:
+                await self._enter(factory)
+                yield mode
+                await self._leave_well(factory, mode)
+            except BaseException:
+                if self._inside:
+                    await _whole(self._leave_after_failure(factory))
+                raise
+            finally:
+                self._inside = False
 
     async def _leave_well(self, factory: Factory, mode: Mode) -> None:
         if mode.keep and await self._sent(factory.keep):

@@ -10,9 +10,9 @@ from typing import Any
 
 from .asking import Asker
 from .backup import Backup, save
-from .errors import AntbmsError, NoAnswer, Refused, Unconfirmed
+from .errors import AntbmsError, FileError, NoAnswer, Refused, Unconfirmed
 from .folders import state_folder
-from .journal import Journal, Note
+from .journal import InUse, Journal, Note
 from .model import DeviceInfo, Outcome
 from .model.events import Value
 from .planning import Plan, in_units, not_told, plan, raws_wanted, register_now, row_named, usual
@@ -117,32 +117,39 @@ class Settings:
         `Unconfirmed`, whose hints say exactly what was written, what is in question, and what was not.
         """
         async with self._asker.lock:
-            status, rows = await self._registers.rows()
-            wanted = raws_wanted(self._asker.name, rows, values, dangerous=dangerous)
-            device, again = await self._info(), self.unsaved
-            done: list[Change] = []
-            try:
-                async with self._registers.mode() as mode:
-                    found = await self._read(usual(rows, wanted))
-                    changes = self._plan(status, rows, found, wanted, dangerous).changes
-                    if changes:
-                        self._make_backup(device, rows, found)
-                        await self._write_all(rows, dict(found.raws), changes, done, on_outcome)
-                    if changes or again:
-                        await self._finish(done, self._registers.save())
-                        mode.keep = True
-                if again:
-                    self._tell("saved what an earlier run wrote, for its saving was not acknowledged")
+            with self._journal.held(self._asker.timing.now):
+                return await self._write(values, dangerous, on_outcome)
+
+    async def _write(
+        self, values: Mapping[str, Value], dangerous: bool, on_outcome: Callable[[Outcome], None] | None
+    ) -> list[Outcome]:
+        """`write`, for whoever holds the locks."""
+        status, rows = await self._registers.rows()
+        wanted = raws_wanted(self._asker.name, rows, values, dangerous=dangerous)
+        device, again = await self._info(), self.unsaved
+        done: list[Change] = []
+        try:
+            async with self._registers.mode() as mode:
+                found = await self._read(usual(rows, wanted))
+                changes = self._plan(status, rows, found, wanted, dangerous).changes
                 if changes:
-                    await self._verify(done)
-            except NotSaved as error:
-                raise self._stopped(error, done) from error
-            except Unconfirmed:
+                    self._make_backup(device, rows, found)
+                    await self._write_all(rows, dict(found.raws), changes, done, on_outcome)
+                if changes or again:
+                    await self._finish(done, self._registers.save())
+                    mode.keep = True
+            if again:
+                self._tell("saved what an earlier run wrote, for its saving was not acknowledged")
+            if changes:
+                await self._verify(done)
+        except NotSaved as error:
+            raise self._stopped(error, done) from error
+        except Unconfirmed:
+            raise
+        except AntbmsError as error:  # the mode could not be left
+            if not done:
                 raise
-            except AntbmsError as error:  # the mode could not be left
-                if not done:
-                    raise
-                raise self._stopped(error, done) from error
+            raise self._stopped(error, done) from error
         kept = [Change(rows[name], raw, raw) for name, raw in wanted.items() if found.raws[name] == raw]
         return [change.outcome(confirmed=True) for change in [*changes, *kept]]
 
@@ -156,14 +163,20 @@ class Settings:
             return
         async with self._asker.lock:
             try:
-                if note.mode:
-                    await self._registers.leave(mended=False)
-                    self._tell("an earlier run was cut off while the battery was in factory mode: it has been left")
-                if note.setting is not None:
-                    await self._look(note)
-            except (NoAnswer, Refused) as error:
+                with self._journal.held(self._asker.timing.now):
+                    if note := self._journal.read():  # the program that wrote it may have ended well meanwhile
+                        await self._mend(note)
+            except InUse as error:
+                self._tell(error.reason)
+            except (NoAnswer, FileError, Refused) as error:
                 self._tell(f"an earlier run was cut off, which cannot be mended now: {error.reason}")
-                return
+
+    async def _mend(self, note: Note) -> None:
+        if note.mode:
+            await self._registers.leave(mended=False)
+            self._tell("an earlier run was cut off while the battery was in factory mode: it has been left")
+        if note.setting is not None:
+            await self._look(note)
         self._journal.clear()
 
     async def _look(self, note: Note) -> None:

@@ -11,6 +11,7 @@ from changing_board import Board
 
 from antbms.cli import asking
 from antbms.cli.main import run
+from antbms.protocol.settings import NO_CHARGING, NO_SUPPLY
 
 Printed = pytest.CaptureFixture[str]
 
@@ -51,7 +52,7 @@ def test_a_switch_is_asked_for_and_confirmed(
     out, err = capsys.readouterr()
     assert out == "charge: off, as the battery's status shows\n"
     assert err == "charge is on\n"
-    assert person == ["Turn charge off?"]
+    assert person == ["Turn charge off?", f"{NO_CHARGING} Turn charge off all the same?"]
     assert board.switches == {"charge": False, "discharge": True}
 
 
@@ -73,6 +74,26 @@ def test_without_a_terminal_and_without_yes_nothing_is_opened(
     assert run(words) == 2
     assert "Next: add --yes." in capsys.readouterr().err
     assert not board.writes
+
+
+@pytest.mark.parametrize("protocol", ["ant", "ant-legacy", "jbd"])
+def test_discharge_off_is_asked_for_twice(monkeypatch: pytest.MonkeyPatch, protocol: str) -> None:
+    board, asked = plug_in(monkeypatch, Board(protocol, effect=0.0)), list[str]()
+
+    def once(question: str, **_: Any) -> bool:
+        asked.append(question)
+        if len(asked) > 1:
+            raise click.Abort
+        return True
+
+    monkeypatch.setattr(asking, "is_person", lambda: True)
+    monkeypatch.setattr(click, "confirm", once)
+    assert run(["switch", "COM9", "discharge", "off", "--protocol", protocol]) == 130
+    assert asked == ["Turn discharge off?", f"{NO_SUPPLY} Turn discharge off all the same?"]
+    assert not board.writes
+    asked.clear()
+    assert run(["switch", "COM9", "discharge", "on", "--protocol", protocol]) == 0
+    assert asked == ["Turn discharge on?"]
 
 
 def test_no_means_no(monkeypatch: pytest.MonkeyPatch, person: list[str]) -> None:
@@ -100,7 +121,7 @@ def test_a_person_is_asked_for_the_password_once(
     """The board goes on refusing: its password is another one."""
     board = plug_in(monkeypatch, Board("ant-legacy", answers="refused"))
     assert run(["switch", "COM9", "charge", "off", "--protocol", "ant-legacy"]) == 3
-    assert person == ["Turn charge off?", "Password of COM9"]
+    assert person == ["Turn charge off?", f"{NO_CHARGING} Turn charge off all the same?", "Password of COM9"]
     assert "the password is wrong" in capsys.readouterr().err
     assert [raw[2] for raw in board.writes] == [0xFA, 0xF1, 0xF2, 0xF3, 0xF4]
 

@@ -22,9 +22,10 @@ Examples:
 
 \b
 ant has charge, discharge, balance and buzzer; ant-legacy charge, discharge and balance; jbd charge and discharge.
-Discharging off cuts the supply of everything that the battery feeds, perhaps of this computer.
+Discharging off cuts the supply of everything that the battery feeds: a vehicle that moves, perhaps this computer.
 
-The state now is shown, and you are asked. It is sent once; then the battery's own status must show it, within 8 s.
+The state now is shown, and you are asked; twice before discharge or charge is turned off. It is sent once; then the
+battery's own status must show it, within 8 s.
 Exit status 0: it does, or the battery has no status that could, which is said. 3: refused, or not confirmed.
 """
 
@@ -77,6 +78,9 @@ async def _switch(
         if not yes:
             click.echo(f"{name} is {_now(await battery.read(), name)}", err=True)
         await confirm(f"Turn {name} {'on' if on else 'off'}?", yes)
+        row = battery.switches.get(name)
+        if row is not None and row.risk and not on:
+            await confirm(f"{row.risk} Turn {name} off all the same?", yes)
         return await with_password(battery, lambda: battery.switch(name, on))
 
 

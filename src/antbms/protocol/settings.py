@@ -119,6 +119,8 @@ class Shows(Enum):
 class Switch(Struct, frozen=True, kw_only=True):
     """Something that is on or off. together: all the switches that one write sets; toggles: a write turns it round.
 
+    risk: what turning it off may do to others, one sentence: a person is asked twice (ant.md §12).
+
     lock: the flag of the status that says that a command holds at least one of `together` off. Without it, one that is
     off while a protection is active is held by that, and meant to be on.
     """
@@ -129,7 +131,15 @@ class Switch(Struct, frozen=True, kw_only=True):
     toggles: bool = False
     together: tuple[str, ...] = ()
     lock: str = ""
+    risk: str = ""
     source: str = UNPROVED
+
+
+NO_SUPPLY = (
+    "Everything that the battery feeds loses its supply: a vehicle that moves, an inverter, perhaps this computer."
+)
+NO_CHARGING = "A charger or an inverter that runs, or a vehicle that brakes, cannot feed the battery any longer."
+"""Risks of turning discharge or charge off, whatever the protocol."""
 
 
 class Command(Struct, frozen=True, kw_only=True):

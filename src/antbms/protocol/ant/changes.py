@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..packet import Packet, Request
-from ..settings import Command, Danger, Factory, Page, Raw, Setting, Shows, Switch, pack_raw, table, take
+from ..settings import (
+    NO_CHARGING,
+    NO_SUPPLY,
+    Command,
+    Danger,
+    Factory,
+    Page,
+    Raw,
+    Setting,
+    Shows,
+    Switch,
+    pack_raw,
+    table,
+    take,
+)
 from .frame import COMMAND, close_envelope
 from .messages import is_out_of_range, is_refused_by_level, read_request
 from .settings import PAGES, SETTINGS
@@ -34,8 +48,8 @@ SAVE: Request | None = command_request("save settings", 7)
 
 SWITCHED = "22s-80ah-24bhub-commands"
 SWITCHES: Mapping[str, Switch] = table(
-    Switch(name="charge", text="lets the battery be charged", source=SWITCHED),
-    Switch(name="discharge", text="lets the battery be discharged", source=SWITCHED),
+    Switch(name="charge", text="lets the battery be charged", risk=NO_CHARGING, source=SWITCHED),
+    Switch(name="discharge", text="lets the battery be discharged", risk=NO_SUPPLY, source=SWITCHED),
     Switch(name="balance", text="balances the cells by itself", shows=Shows.ACTIVE, source=SWITCHED),
     Switch(name="buzzer", text="lets the board beep", shows=Shows.NEVER, source=SWITCHED),
 )

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..packet import Packet, Request
-from ..settings import Command, Danger, Factory, Page, Raw, Setting, Shows, Switch, pack_raw, table, unpack_raw
+from ..settings import (
+    NO_CHARGING,
+    NO_SUPPLY,
+    Command,
+    Danger,
+    Factory,
+    Page,
+    Raw,
+    Setting,
+    Shows,
+    Switch,
+    pack_raw,
+    table,
+    unpack_raw,
+)
 from .frame import READ, WRITE, short_frame
 from .settings import SETTINGS
 
@@ -29,8 +43,8 @@ SAVE: Request | None = control_request("apply settings", 0xFF)
 
 WRITES = "ant24c-rfcomm-writes"
 SWITCHES: Mapping[str, Switch] = table(
-    Switch(name="charge", text="lets the battery be charged", source=WRITES),
-    Switch(name="discharge", text="lets the battery be discharged", source=WRITES),
+    Switch(name="charge", text="lets the battery be charged", risk=NO_CHARGING, source=WRITES),
+    Switch(name="discharge", text="lets the battery be discharged", risk=NO_SUPPLY, source=WRITES),
     Switch(name="balance", text="balances the cells by itself", shows=Shows.ACTIVE, toggles=True),
 )
 _ADDRESSES = {"discharge": 0xF9, "charge": 0xFA, "balance": 0xFC}

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..packet import Packet, Request
-from ..settings import Command, Danger, Factory, Page, Raw, Setting, Switch, pack_raw, table, unpack_raw
+from ..settings import (
+    NO_CHARGING,
+    NO_SUPPLY,
+    Command,
+    Danger,
+    Factory,
+    Page,
+    Raw,
+    Setting,
+    Switch,
+    pack_raw,
+    table,
+    unpack_raw,
+)
 from . import words
 from .frame import HEAD, READ, WRITE, close_envelope
 from .messages import PARAMETERS_REGISTER, read_request
@@ -39,10 +52,18 @@ BOTH = ("charge", "discharge")
 LOCK = "protection.12"
 """Set while E1 holds a switch off (4s-sp04s034-switches)."""
 SWITCHES: Mapping[str, Switch] = table(
-    Switch(name="charge", text="lets the battery be charged", together=BOTH, lock=LOCK, source="4s-sp04s034-switches"),
+    Switch(
+        name="charge",
+        text="lets the battery be charged",
+        risk=NO_CHARGING,
+        together=BOTH,
+        lock=LOCK,
+        source="4s-sp04s034-switches",
+    ),
     Switch(
         name="discharge",
         text="lets the battery be discharged",
+        risk=NO_SUPPLY,
         together=BOTH,
         lock=LOCK,
         source="4s-sp04s034-switches",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from .asking import PASSWORD_HINTS, Asker
 from .errors import AntbmsError, NoAnswer, PasswordNeeded, Refused, Unconfirmed
 from .journal import Journal
 from .protocol.packet import Packet, Request
-from .protocol.settings import Factory, Raw, Setting
+from .protocol.settings import Factory, Raw, Setting, format_value, value_of
 from .reading import Found, Reader
 
 LEAVING = 10.0
@@ -25,10 +25,10 @@ class NotSaved(Unconfirmed):
 
 
 class Written(Struct, frozen=True):
-    """raw: what the register holds after a write, None if the battery does not show it. acknowledged: that it came."""
+    """raw: what the register holds after a write, None if the battery does not show it. told: what the battery said."""
 
     raw: Raw | None
-    acknowledged: bool
+    told: str
 
 
 class Mode:
@@ -95,30 +95,58 @@ class Registers:
             return told.raws | await self._reader.sure(spoken.pages(rest, factory=True), inside=True)
 
     async def write(self, row: Setting, old: Raw | None, new: int, register: bytes) -> Written:
-        """Write one setting, once, and read it back. Raises `Refused` if the battery does, `NoAnswer`, `LinkLost`."""
-        spoken, acknowledged, unsaved = self._asker.spoken, True, self.unsaved
+        """Write one setting, once, and read it back.
+
+        If a value of several frames gets stuck half-way, the frames that were sent are taken back, and that is read
+        back too. Raises `Refused` if the battery refuses and holds what it held, `Unconfirmed` if it cannot be read
+        back, `LinkLost`.
+        """
+        unsaved = self.unsaved
         self._journal.writing(row.name, old if isinstance(old, int) else None, new, mode=self._inside)
-        requests = spoken.write_requests(row, new, register)
-        for request in requests:
+        requests = self._asker.spoken.write_requests(row, new, register)
+        sent, refusal = await self._send(requests, row)
+        told = "acknowledged" if sent == len(requests) and not refusal else "the acknowledgement was lost"
+        if refusal and sent == 1:
+            self._journal.written(mode=self._inside, unsaved=unsaved)
+            raise refusal
+        raw = await self._read_back(row, told)
+        if raw not in (old, new) and len(requests) > 1 and isinstance(old, int):
+            before, raw = raw, await self._take_back(row, old, sent - bool(refusal))
+            told = f"its frame {sent} of {len(requests)} failed: {refusal.reason if refusal else told}"
+            if raw != old:
+                told += f"; then it held {_text(row, before)}, and that could not be taken back"
+        if raw in (old, new):
+            self._journal.written(mode=self._inside, unsaved=unsaved or raw == new)
+        if refusal and raw == old:
+            refusal.hints = (*refusal.hints, f"The part of {row.name} that was written has been taken back, and read.")
+            raise refusal
+        return Written(raw, told)
+
+    async def _send(self, requests: Sequence[Request], row: Setting) -> tuple[int, Refused | None]:
+        """How many frames were sent until all were acknowledged, or one was refused or got no acknowledgement."""
+        for number, request in enumerate(requests, 1):
             try:
                 packet = await self._asker.write(request)
             except NoAnswer:
-                acknowledged = False
-                break
-            if spoken.failure(packet):
-                self._journal.written(mode=self._inside, unsaved=unsaved or request is not requests[0])
-                raise self._asker.refused(packet, f"to write {row.name}")
+                return number, None
+            if self._asker.spoken.failure(packet):
+                return number, self._asker.refused(packet, f"to write {row.name}")
+        return len(requests), None
+
+    async def _take_back(self, row: Setting, old: int, sent: int) -> Raw | None:
+        """Write the old value's frames in place of those that were sent; what the register holds then."""
+        await self._send(self._asker.spoken.write_requests(row, old)[:sent], row)
+        return await self._read_back(row, "a part of it was taken back")
+
+    async def _read_back(self, row: Setting, told: str) -> Raw | None:
+        """What the register holds. Raises `Unconfirmed` if that cannot be known, `LinkLost`."""
         try:
-            raw = (await self.sure([row])).get(row.name)
-        except Refused as error:  # not of the write
-            told = "acknowledged" if acknowledged else "the acknowledgement was lost"
+            return (await self.sure([row])).get(row.name)
+        except (NoAnswer, Refused) as error:  # not of the write
             raise Unconfirmed(
                 f"{self._asker.name}: {row.name} was written once ({told}), and cannot be read back: {error.reason}",
                 *error.hints,
             ) from error
-        if raw in (old, new):
-            self._journal.written(mode=self._inside, unsaved=unsaved or raw == new)
-        return Written(raw, acknowledged)
 
     async def save(self) -> None:
         """Keep what was written. Raises `Refused`, `Unconfirmed` if the acknowledgement is lost, `LinkLost`."""
@@ -210,6 +238,10 @@ class Registers:
             self._journal.clear()
         elif note.new is not None:  # the mode is left, but a write is in question
             self._journal.writing(note.setting, note.old, note.new, mode=False)
+
+
+def _text(row: Setting, raw: Raw | None) -> str:
+    return "nothing" if raw is None else format_value(row, value_of(row, raw))
 
 
 async def _whole(work: Coroutine[Any, Any, None]) -> None:

@@ -257,7 +257,7 @@ class Settings:
             except AntbmsError as error:
                 raise self._stopped(error, done, rest, question=change) from error
             if written.raw != change.new:
-                wrong = mismatch(name, change, written.raw, acknowledged=written.acknowledged)
+                wrong = mismatch(name, change, written.raw, written.told)
                 raise self._stopped(wrong, done, rest, others=[Other(change, written.raw)])
             now[change.row.name] = change.new
             done.append(change)

@@ -61,11 +61,13 @@ class Other(Struct, frozen=True):
         return f"{row.name} {now} instead of {wanted}"
 
 
-def mismatch(name: str, change: Change, raw: Raw | None, *, acknowledged: bool) -> Unconfirmed:
-    """The error for a register that reads another value than what was written; raw: None for nothing at all."""
+def mismatch(name: str, change: Change, raw: Raw | None, told: str) -> Unconfirmed:
+    """The error for a register that reads another value than what was written; raw: None for nothing at all.
+
+    told: what the battery said to the write.
+    """
     row, wanted = change.row, format_value(change.row, change.wanted)
     now = "nothing" if raw is None else format_value(row, value_of(row, raw))
-    told = "acknowledged" if acknowledged else "the acknowledgement was lost"
     return Unconfirmed(f"{name}: {row.name} was written once ({told}) as {wanted}, and reads {now}")
 
 
@@ -93,7 +95,8 @@ def stopped(
     if others:
         lines.append(f"Written once, not as wanted: {'; '.join(other.text for other in others)}.")
     if question:
-        lines.append(f"In question, old or new: {question.text}. The next contact with the battery tells.")
+        either = "old, new, or half of each" if question.row.words_swapped else "old or new"
+        lines.append(f"In question, {either}: {question.text}. The next contact with the battery tells.")
     if rest:
         lines.append(f"Not written: {_list(rest)}.")
     if unsaved:

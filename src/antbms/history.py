@@ -19,6 +19,7 @@ from .errors import UsageError
 from .model import QUANTITIES, Offline, Quantity, Snapshot
 from .model.flat import flatten
 from .sinks.store.layout import ROLLUPS, scale_of
+from .sinks.store.outages import UNWATCHED
 from .sinks.store.query import Reader, reading
 from .sinks.store.rollup_record import Rollup, Statistic, all_words, blank_rollup, blank_snapshot, record_of
 from .sinks.store.rows import Words, milliseconds, moment, words_from
@@ -26,6 +27,7 @@ from .sinks.store.rows import Words, milliseconds, moment, words_from
 __all__ = [
     "POINTS",
     "RESOLUTIONS",
+    "Outage",
     "Point",
     "Resolution",
     "Rollup",
@@ -93,6 +95,19 @@ class Series(Struct, frozen=True):
     points: tuple[Point, ...]
 
 
+class Outage(Offline, frozen=True, kw_only=True):
+    """A battery could not be read, from its last reading before (`since`) to the next one (`time`).
+
+    ended: False if there was no reading since; then it was last said to be offline at `time`.
+    """
+
+    ended: bool
+
+    def goes_on(self, now: datetime) -> bool:
+        """Whether the battery is offline still: so it was said not long before `now`, and somebody watches."""
+        return not self.ended and self.time <= now <= self.time + timedelta(milliseconds=UNWATCHED)
+
+
 def batteries(store: Path) -> list[Stored]:
     """The batteries of a store, by name."""
     with reading(store) as reader:
@@ -137,13 +152,13 @@ def series(
     return Series(battery, name, row, start, end, timedelta(milliseconds=step), chosen, found)
 
 
-def outages(store: Path, battery: str, start: datetime, end: datetime) -> list[Offline]:
-    """When a battery could not be read: `since` until `time`, by time; those that touch the span."""
+def outages(store: Path, battery: str, start: datetime, end: datetime) -> list[Outage]:
+    """When a battery could not be read, by time: outages that touch the span, and one that has not ended."""
     with reading(store) as reader:
         rows = reader.offline(_number(reader, battery), milliseconds(start), milliseconds(end))
     return [
-        Offline(time=moment(until), battery=battery, since=moment(since), reason=reason)
-        for since, until, reason in rows
+        Outage(time=moment(until), battery=battery, since=moment(since), reason=reason, ended=bool(ended))
+        for since, until, reason, ended in rows
     ]
 
 

@@ -138,7 +138,7 @@ class Watch:
     async def pause(self) -> None:
         """Close the link, so that another program or the phone may use it; returns when it is closed.
 
-        The loop gets `Offline` with the reason "paused", and then nothing until `release`.
+        The loop gets `Offline` with the reason "paused", once in a while again, and nothing else until `release`.
         """
         self._paused = True
         self._interrupt()
@@ -174,7 +174,7 @@ class Watch:
                 if self._paused:
                     if event := self._say(PAUSED):
                         yield event
-                    await self._wake.wait()
+                    await self._rest(self._timing.remind)
                     self._failures = 0
                     continue
                 poll = self._poll = asyncio.create_task(self._read())

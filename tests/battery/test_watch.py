@@ -329,6 +329,27 @@ def test_pause_closes_the_link_and_release_goes_on(state: str) -> None:
     assert next(at for at, event in events if at > 130) < 132
 
 
+def test_a_long_pause_is_told_again() -> None:
+    """Who writes it down learns that it goes on."""
+
+    async def main() -> list[float]:
+        one = watch(clocks={"remind": 50.0})
+        asyncio.get_running_loop().call_later(10.5, lambda: asyncio.ensure_future(one.pause()))
+        paused = []
+        async for event in one:
+            if isinstance(event, Offline):
+                assert event.reason == "paused"
+                paused.append(now() - 100)
+            if now() > 250:
+                break
+        await one.close()
+        return paused
+
+    with worlds(COM9=World()):
+        paused = run(main())
+    assert [round(at) for at in paused] == [10, 60, 110, 160]
+
+
 def test_leaving_the_loop_closes_the_link() -> None:
     world = World()
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from antbms import history
@@ -75,6 +76,7 @@ def file(tmp_path: Path) -> Path:
     events += [reading(second, "shed", 2) for second in range(0, 120, EVERY)]
     since, until = NOON + timedelta(hours=3), NOON + timedelta(hours=4)
     events.append(Offline(time=until, battery="garage", since=since, reason="no answer"))
+    events.sort(key=lambda event: event.time)
 
     async def work() -> None:
         sink = make(Config(file=str(path), raw_days=36_500.0), {}, DEFAULT)
@@ -113,6 +115,31 @@ def test_the_picture(file: Path, capsys: Printed) -> None:
     figures = next(line for line in text if line.startswith(" Voltage ") and "13.00 V" in line)
     assert "14.00 V" in figures
     assert text[-2:] == [" Offline once, 1 h 0 min in all", "   2026-11-22 15:00:00 UTC, 1 h 0 min: no answer"]
+
+
+def test_an_outage_that_goes_on(file: Path, capsys: Printed) -> None:
+    """Its beginning is the last reading, so it lies behind the end of the chart."""
+    import asyncio
+
+    now = datetime.now(UTC)
+
+    def told(since: float, until: float) -> list[str]:
+        async def work() -> None:
+            sink = make(Config(file=str(file), raw_days=36_500.0), {}, DEFAULT)
+            start, stated = (now - timedelta(seconds=seconds) for seconds in (since, until))
+            last = msgspec.structs.replace(reading(0, "boat"), time=start)
+            await sink.take([last, Offline(time=stated, battery="boat", since=start, reason="no answer")])
+            await sink.close()
+
+        asyncio.run(work())
+        return [line.split("UTC, ")[-1] for line in lines(capsys, "history", "boat", "soc", "--store", file)[-3:]]
+
+    assert told(90_000, 86_400)[1:] == [" Offline once, 1 h 0 min in all", "1 h 0 min at least: no answer"]
+    assert told(7200, 300) == [
+        " Offline 2 times, 3 h 0 min in all",
+        "1 h 0 min: no answer",
+        "2 h 0 min so far: no answer",
+    ]
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from store_data import BEGINNING, ON, OVER, Clock, at, database, fill, offline, reading, run, store
 
 from antbms import history
-from antbms.model import Alarm, Event, Snapshot, SwitchState
+from antbms.model import Alarm, Snapshot, SwitchState
 
 FAR = at(10**8)
 EARLY = at(-(10**8))
@@ -153,11 +153,11 @@ def test_a_clock_that_was_wrong_once_spoils_nothing(tmp_path: Path) -> None:
 def test_what_is_old_goes_and_its_rollups_stay(tmp_path: Path) -> None:
     file, clock = tmp_path / "s.db", Clock()
     snapshots = [reading(seconds) for seconds in range(0, 7200, 20)]
-    fill(file, snapshots, raw_days=1.0)
 
     async def later() -> None:
-        clock.seconds = 86400 + 3600
         sink = store(file, clock, raw_days=1.0, minute_days=1.0)
+        await sink.take(snapshots)
+        clock.seconds = 86400 + 3600
         await sink.take([reading(clock.seconds)])
         clock.seconds += 60
         await sink.take([reading(clock.seconds)])
@@ -255,15 +255,6 @@ def test_a_counter_that_is_missing_at_the_end_keeps_what_was_known(tmp_path: Pat
     fill(file, [reading(0, uptime=5), reading(10, uptime=None)], [reading(40, uptime=None)], [reading(90, uptime=None)])
     assert [minute.values.get("uptime") for minute in rollups(file, "minute")] == [5, None, None]
     assert [hour.values.get("uptime") for hour in rollups(file, "hour")] == [5]
-
-
-def test_outages_are_periods(tmp_path: Path) -> None:
-    file = tmp_path / "s.db"
-    events: list[Event] = [offline(0, 1), offline(0, 5, reason="link lost"), offline(0, 3), offline(60, 61)]
-    fill(file, events, events)
-    assert history.outages(file, "garage", EARLY, FAR) == [offline(0, 5, reason="link lost"), offline(60, 61)]
-    assert history.outages(file, "garage", at(6), at(60)) == []
-    assert history.outages(file, "garage", at(4), at(5)) == [offline(0, 5, reason="link lost")]
 
 
 def test_the_views_show_plain_numbers(tmp_path: Path) -> None:

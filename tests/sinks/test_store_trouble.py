@@ -315,7 +315,7 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest
     steps = (*layout.MIGRATIONS, "ALTER TABLE battery ADD COLUMN colour TEXT; UPDATE battery SET colour = 'red'")
     monkeypatch.setattr(opening, "MIGRATIONS", steps)
     monkeypatch.setattr(opening, "VERSION", len(steps))
-    with pytest.raises(FileError, match="nothing that this antbms can read"):
+    with pytest.raises(FileError, match="made by an older antbms"):
         stored(file)
     with database(file) as link:
         opening.bring_up(link)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,9 @@ def command(
         return
     from .history_picture import show
 
-    if not show(stored, ask, start, end, history.outages(file, stored.name, start, end)):
+    now = datetime.now(UTC)
+    outages = history.outages(file, stored.name, start, end)
+    if not show(stored, ask, start, end, outages, now, end if until else max(end, now)):
         from .wording import clock
 
         words = [clock(moment) for moment in (start, end, stored.first or start, stored.last or end)]

@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
-from ..history import Point, Series, Stored
-from ..model import Kind, Offline
+from ..history import Outage, Point, Series, Stored
+from ..model import Kind
 from .bars import Style
 from .chart import LETTERS, Span, chart, columns_of, scale_for
 from .drawing import SIDE, put
@@ -34,16 +34,28 @@ OUTAGES = 3
 Ask = Callable[[int], Sequence[Series]]
 
 
-def show(stored: Stored, ask: Ask, start: datetime, end: datetime, outages: Sequence[Offline]) -> bool:
-    """Print the charts of what `ask` finds for so many points; False if there is nothing to draw."""
+def show(
+    stored: Stored,
+    ask: Ask,
+    start: datetime,
+    end: datetime,
+    outages: Sequence[Outage],
+    now: datetime,
+    counted: datetime,
+) -> bool:
+    """Print the charts of what `ask` finds for so many points; False if there is nothing to draw.
+
+    counted: up to when outages count; the last one may have begun with the last reading.
+    """
     drawn = False
+    offline = list(_offline(outages, start, counted, now))
 
     def draw(width: int, style: Style) -> RenderableType:
         nonlocal drawn
         plain = not can_show(LETTERS)
         found = ask(columns_of(width - 2 * SIDE[1], LABELS, plain))
         drawn = any(series.points for series in found)
-        return Group(*_blocks(stored, found, start, end, outages, width, style, plain)) if drawn else Text()
+        return Group(*_blocks(stored, found, start, end, offline, width, style, plain)) if drawn else Text()
 
     put(draw, widest=WIDEST, piped=PIPED)
     return drawn
@@ -54,7 +66,7 @@ def _blocks(
     found: Sequence[Series],
     start: datetime,
     end: datetime,
-    outages: Sequence[Offline],
+    offline: Sequence[str],
     width: int,
     style: Style,
     plain: bool,
@@ -72,8 +84,8 @@ def _blocks(
         yield Padding(Group(*_chart(series, start, end, inner, height, margin, plain)), SIDE)
     yield rule
     yield Padding(_figures(found, inner), SIDE)
-    if outages:
-        yield Padding(Text("\n".join(("", *_offline(outages, start, end))), "dim"), SIDE)
+    if offline:
+        yield Padding(Text("\n".join(("", *offline)), "dim"), SIDE)
 
 
 def _label(series: Series, value: float, digits: int) -> str:
@@ -170,14 +182,22 @@ def _brief(moment: datetime, step: timedelta) -> str:
     return f"{local:%m-%d %H:%M:%S}" if step < timedelta(minutes=1) else f"{local:%m-%d %H:%M}"
 
 
-def _offline(outages: Sequence[Offline], start: datetime, end: datetime) -> Iterator[str]:
-    """How often it could not be read, and the longest of these."""
-    whole = sum((min(outage.time, end) - max(outage.since, start)).total_seconds() for outage in outages)
+def _offline(outages: Sequence[Outage], start: datetime, end: datetime, now: datetime) -> Iterator[str]:
+    """How often it could not be read, and the longest of these. An outage that goes on lasts until now, if somebody
+    still watches; else it is known that it lasted until it was last stated."""
+    if not outages:
+        return
+    untils = [now if outage.goes_on(now) else outage.time for outage in outages]
+    pairs = list(zip(outages, untils, strict=True))
+    whole = sum(max(0.0, (min(until, end) - max(outage.since, start)).total_seconds()) for outage, until in pairs)
     times = "once" if len(outages) == 1 else f"{len(outages)} times"
     yield f"Offline {times}, {duration(whole)} in all"
-    longest = sorted(outages, key=lambda outage: outage.since - outage.time)[:OUTAGES]
-    for outage in sorted(longest, key=lambda outage: outage.since):
-        yield f"  {clock(outage.since)}, {duration((outage.time - outage.since).total_seconds())}: {outage.reason}"
+    longest = sorted(pairs, key=lambda pair: pair[0].since - pair[1])[:OUTAGES]
+    if not outages[-1].ended and pairs[-1] not in longest:
+        longest[-1] = pairs[-1]
+    for outage, until in sorted(longest, key=lambda pair: pair[0].since):
+        text = "" if outage.ended else " so far" if outage.goes_on(now) else " at least"
+        yield f"  {clock(outage.since)}, {duration((until - outage.since).total_seconds())}{text}: {outage.reason}"
 
 
 def show_list(known: Sequence[Stored]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from ...model import Event
 from ...timing import Timing
 from ..base import Sources
 from ..worker import Worker
+from .layout import HOUR
 from .open import open_to_write
 from .rows import milliseconds
 from .trouble import is_damage, is_foreign, move_aside, trouble_of
@@ -22,6 +22,8 @@ from .writer import BITE, Writer
 
 REMOVAL = 60.0
 """s from one look for old rows to the next, as soon as there are none left."""
+
+DAY = 24 * HOUR
 
 _Days = Annotated[float, Meta(gt=0, le=36_500)]
 
@@ -53,7 +55,7 @@ class Store:
         self._timing = timing
         self._worker = Worker("antbms-store")
         self._writer: Writer | None = None
-        self._next_removal = timing.monotonic()
+        self._looked = self._next_removal = timing.monotonic()
 
     async def take(self, events: Sequence[Event]) -> None:
         """Commit events in one transaction. Raises `SinkError`; then all of them may come again."""
@@ -84,14 +86,17 @@ class Store:
         writer.roll_up()
         if self._timing.monotonic() < self._next_removal:
             return
-        now, days = self._timing.now(), self._config.minute_days
+        now, days = self._timing.monotonic(), self._config.minute_days
         more = writer.remove(
-            milliseconds(now - timedelta(days=self._config.raw_days)),
-            None if days is None else milliseconds(now - timedelta(days=days)),
+            milliseconds(self._timing.now()),
+            int((now - self._looked) * 1000),
+            int(self._config.raw_days * DAY),
+            None if days is None else int(days * DAY),
             max(BITE, 2 * came),
         )
+        self._looked = now
         if not more:
-            self._next_removal = self._timing.monotonic() + REMOVAL
+            self._next_removal = now + REMOVAL
 
     def _met(self, error: sqlite3.Error) -> SinkError:
         """What is said of an error. A damaged file is moved aside, so that the next try begins a new one."""

@@ -6,7 +6,8 @@
     raw       one row a snapshot
     minute    one row a minute: min, max, sum of measurements, the last of counters
     hour      the same of hours
-    offline   one row an outage
+    offline   one row an outage; ended: it is over, and nothing changes it any more
+    present   one row: the time that removal goes by, see present.py
 
 Times are integers: ms since 1970, UTC. A quantity is an integer too: `voltage` 5298 with `digits` 2 is 52.98 V, which
 is exact and takes two bytes in place of eight. The views `raw_values`, `minute_values` and `hour_values` show plain
@@ -53,7 +54,20 @@ CREATE TABLE offline (battery INTEGER NOT NULL, since INTEGER NOT NULL, until IN
 """
 """The tables of version 1; the columns of quantities are added from the catalogue."""
 
-MIGRATIONS: tuple[str, ...] = (FIRST,)
+OUTAGES = """
+ALTER TABLE offline ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX offline_open ON offline (battery, since) WHERE ended = 0;
+UPDATE offline SET ended = 1, until = coalesce((SELECT min(time) FROM raw WHERE raw.battery = offline.battery
+        AND raw.time > offline.since AND raw.time BETWEEN offline.until AND offline.until + 900000), until)
+    WHERE EXISTS (SELECT 1 FROM raw WHERE raw.battery = offline.battery AND raw.time > max(since, until - 1))
+    OR EXISTS (SELECT 1 FROM hour WHERE hour.battery = offline.battery AND hour.time > until)
+    OR EXISTS (SELECT 1 FROM offline AS later WHERE later.battery = offline.battery AND later.since > offline.since);
+CREATE TABLE present (id INTEGER PRIMARY KEY CHECK (id = 1), time INTEGER NOT NULL);
+INSERT INTO present SELECT 1, max(time) FROM raw HAVING max(time) IS NOT NULL;
+"""
+"""Version 2: outages end with the next reading, also those that are there; and removal has a time of its own."""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, OUTAGES)
 """What leads from each version to the next, from 0 (an empty file) on. Columns of quantities need no step."""
 VERSION = len(MIGRATIONS)
 

@@ -110,7 +110,13 @@ def _checked(file: Path, how: str) -> sqlite3.Connection:
     link = sqlite3.connect(f"{file.resolve().as_uri()}?{how}", uri=True, isolation_level=None)
     try:
         check_identity(link, file, FileError)
-        if link.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+        version = link.execute("PRAGMA user_version").fetchone()[0]
+        if 0 < version < VERSION:
+            raise FileError(
+                f"{file}: made by an older antbms: it has version {version}, this antbms reads {VERSION}",
+                "Next: start the monitor that writes to it anew; that brings it up to date.",
+            )
+        if not version:
             raise FileError(
                 f"{file}: has nothing that this antbms can read yet", "Next: antbms monitor DEVICE --store FILE"
             )

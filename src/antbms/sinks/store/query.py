@@ -72,11 +72,12 @@ class Reader:
                 return str(row[0])
         return None
 
-    def offline(self, battery: int, start: int, end: int) -> list[tuple[int, int, str]]:
-        """Since, until and reason of the outages that touch a stretch."""
+    def offline(self, battery: int, start: int, end: int) -> list[tuple[int, int, str, int]]:
+        """Since, until, reason, and whether they are over, of the outages that touch a stretch."""
         return self._link.execute(
-            "SELECT since, until, reason FROM offline WHERE battery = ? AND until >= ? AND since < ? ORDER BY since",
-            (battery, start, end),
+            "SELECT since, until, reason, ended FROM offline"
+            " WHERE battery = ? AND since < ? AND (until >= ? OR NOT ended) ORDER BY since",
+            (battery, end, start),
         ).fetchall()
 
     def snapshots(self, name: str, battery: int, start: int, end: int) -> Iterator[Snapshot]:

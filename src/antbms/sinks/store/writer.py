@@ -14,8 +14,10 @@ from typing import Any
 
 from msgspec import json
 
-from ...model import Event, Offline, Snapshot
+from ...model import Event, Snapshot
 from .layout import MINUTE, Layout
+from .outages import Outages
+from .present import advance
 from .rollup import Bucket, bucket_from, bucket_row, hour_of, merge, minutes
 from .rows import milliseconds, raw_row, words_of, words_text
 
@@ -58,13 +60,15 @@ class Writer:
         """Commit events; those that are there already are left as they are. Raises `sqlite3.Error`."""
         with _Transaction(self._link):
             batteries = self._batteries(events)
+            outages = Outages(self._link)
             rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
             for event in events:
-                battery = batteries[event.battery][0]
+                battery, time = batteries[event.battery][0], milliseconds(event.time)
                 if isinstance(event, Snapshot):
                     rows[battery].append(self._row(battery, event))
+                    outages.read(battery, time)
                 else:
-                    self._store_offline(battery, event)
+                    outages.stated(battery, milliseconds(event.since), time, event.reason)
             for battery, rolled in batteries.values():
                 if battery in rows:
                     self._store(battery, rolled, rows[battery])
@@ -94,13 +98,17 @@ class Writer:
             self._link.execute("UPDATE battery SET rolled = ? WHERE id = ?", (until, battery))
         return until
 
-    def remove(self, before: int, minutes_before: int | None, most: int) -> bool:
-        """Remove snapshots before a time (ms) that are rolled up, and minutes before another, up to `most` rows.
+    def remove(self, now: int, elapsed: int, kept: int, minutes_kept: int | None, most: int) -> bool:
+        """Remove snapshots that are older than `kept` and rolled up, and minutes likewise, up to `most` rows.
 
+        now: by the wall clock; elapsed: by a steady clock since the last call. All in ms; None is for ever.
         Returns whether there may be more. Raises `sqlite3.Error`.
         """
         left = most
         with _Transaction(self._link):
+            present = advance(self._link, now, elapsed)
+            before = present - kept
+            minutes_before = None if minutes_kept is None else present - minutes_kept
             for battery, rolled in self._link.execute("SELECT id, rolled FROM battery").fetchall():
                 for table, end in (("raw", min(before, rolled)), ("minute", minutes_before)):
                     if end is not None and left > 0:
@@ -142,14 +150,6 @@ class Writer:
         end = (newest or 0) // MINUTE * MINUTE
         if end > max(rolled, self._due.get(battery, 0)):
             self._due[battery] = end
-
-    def _store_offline(self, battery: int, offline: Offline) -> None:
-        since, until = milliseconds(offline.since), milliseconds(offline.time)
-        self._link.execute(
-            "INSERT INTO offline VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " until = max(until, excluded.until), reason = iif(excluded.until >= until, excluded.reason, reason)",
-            (battery, since, until, offline.reason),
-        )
 
     def _read(self, which: str, battery: int, *times: int | str) -> list[Any]:
         """Rows of `raw` with the text of their words, by time."""

@@ -185,7 +185,7 @@ async def open_battery(
             found = await detect(link, timing, change_baud=change_baud, password=secret)
             spoken = dialect(found.frame.protocol)
             if on_note and pipe.medium is not Medium.MEMORY:
-                on_note(f"{where.text} speaks {spoken.NAME}; --protocol {spoken.NAME} makes the next read quicker")
+                on_note(f"{where.text} speaks {spoken.NAME}; with --protocol {spoken.NAME} it is not searched again")
         battery = Battery(link, spoken, timing, found, on_note)
         # A jbd module that lets requests through is unlocked, or was unlocked by detection.
         if secret is not None and not (found and spoken.NAME == "jbd" and pipe.medium is Medium.BLUETOOTH):

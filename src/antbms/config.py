@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -138,6 +138,26 @@ def check(config: Config) -> None:
         raise UsageError(f"[monitor]: `state`: {config.monitor.state} is a folder, and must be a file")
 
 
+def warnings_of(config: Config) -> Iterator[str]:
+    """What is wrong here and now, but may be right where and when the monitor runs, and for its user."""
+    for name, section in config.sinks.items():
+        for key in ("file", "folder"):
+            place = getattr(section.config, key, None)
+            if place is None:
+                continue
+            path = Path(place).expanduser()
+            folder = path.parent if key == "file" else _nearest(path)
+            if not folder.is_dir():
+                yield f"[{name}]: `{key}`: {folder}: there is no such folder"
+            elif not os.access(folder, os.W_OK):
+                yield f"[{name}]: `{key}`: {folder}: you may not write there"
+
+
+def _nearest(folder: Path) -> Path:
+    """Itself, or the first above it that is there."""
+    return next((place for place in (folder, *folder.parents) if place.exists()), folder)
+
+
 def load_batteries(path: Path) -> dict[str, BatteryConfig]:
     """Only the batteries of a file: sinks are not looked at. Raises as `load`."""
     return _batteries(path, _read(path))
@@ -170,7 +190,7 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is no text in UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        hints = ["A text stands in quotes; a Windows path in single ones: 'C:\\logs\\antbms.db'."]
+        hints = [hint for words, hint in _TOML_HINTS.items() if words in str(error)]
         raise UsageError(f"{path}: is no valid TOML: {error}", *hints) from error
 
 
@@ -212,6 +232,17 @@ def _check_keys(where: str, table: Mapping[str, Any], known: Iterable[str], word
             raise UsageError(f"{where}: there is no {word} `{key}`", *hints, f"Known here: {', '.join(known)}")
 
 
+_TOML_HINTS: Final = {
+    "Invalid value": "A text stands in quotes; true, false and numbers do not.",
+    "Unterminated": "A text ends with the quote that it began with.",
+    "Unescaped": "A Windows path stands in single quotes: 'C:\\logs\\antbms.db'.",
+    "hex": "A Windows path stands in single quotes: 'C:\\logs\\antbms.db'.",
+    "declare": "Each table, such as [batteries.garage], stands once, with all its keys below it.",
+    "overwrite": "Each key stands once in its table.",
+    "']'": "A table is written [batteries.garage], in a line of its own.",
+    "'='": "A key is written: every = 5.0",
+}
+"""Words of an error of the TOML reader → what may help."""
 _TYPES: Final = {
     "float": "a number",
     "int": "a whole number",
@@ -231,8 +262,8 @@ def _in_words(text: str, kind: type[Any]) -> str:
         return f"`{missing[1]}` is missing"
     message = re.sub(r"`([\w| ]+)`", lambda found: " or ".join(_word(part) for part in found[1].split(" | ")), message)
     message = message[:1].lower() + message[1:]
-    if message.startswith("invalid enum value"):
-        message += f"; one of {', '.join(_choices(kind, key))}"
+    if found := re.fullmatch(r"invalid enum value '(.*)'", message):
+        message = f"'{found[1]}' is none of {', '.join(_choices(kind, key))}"
     return f"`{key}`: {message}" if key else message
 
 

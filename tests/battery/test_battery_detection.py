@@ -138,7 +138,7 @@ def test_what_was_found_is_said_once() -> None:
         notes: list[str] = []
         async with battery_over(Line(board("jbd")), on_note=notes.append) as battery:
             await battery.read()
-        assert notes == ["COM9 speaks jbd; --protocol jbd makes the next read quicker"]
+        assert notes == ["COM9 speaks jbd; with --protocol jbd it is not searched again"]
         async with battery_over(Line(board("jbd")), protocol="jbd", on_note=notes.append):
             pass
         assert len(notes) == 1

@@ -56,7 +56,7 @@ def test_read_info_and_record(protocol: str, faults: dict[str, Any], tmp_path: P
         assert snapshot.cells == pytest.approx(truth.cells, abs=0.001)
         assert snapshot.current == pytest.approx(truth.current, abs=1)
         assert info.address == module.address
-        assert notes == [f"{name} speaks {protocol}; --protocol {protocol} makes the next read quicker"]
+        assert notes == [f"{name} speaks {protocol}; with --protocol {protocol} it is not searched again"]
         assert b"".join(chunk.data for chunk in read_capture(path) if chunk.direction == ">") == module.heard
 
     play(scene)

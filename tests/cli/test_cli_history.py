@@ -285,6 +285,13 @@ def test_export_never_overwrites_the_store(file: Path, capsys: Printed) -> None:
     assert file.read_bytes() == before
 
 
+def test_a_battery_is_no_file(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["export", "garage", "--store", str(file)]) == 2
+    assert "--battery garage" in capsys.readouterr().err
+    assert not Path("garage").exists()
+
+
 def test_an_export_that_fails_leaves_the_old_file(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:

@@ -168,3 +168,22 @@ def test_a_file_that_is_taken_away_meanwhile_is_begun_anew(tmp_path: Path) -> No
 def test_a_device_without_end_is_refused_at_once(path: str, capsys: Printed) -> None:
     assert run(["watch", "sim:", "--csv", path, "--count", "1"]) == 2
     assert f"{path}: is a device or a pipe" in capsys.readouterr().err
+
+
+def test_a_file_without_a_row_is_not_left_behind(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    log(path, OFFLINE)
+    assert not path.exists()
+    path.touch()
+    log(path, OFFLINE)
+    assert path.exists()
+
+
+def test_csv_needs_a_file(capsys: Printed) -> None:
+    assert run(["watch", "sim:", "--csv", "-"]) == 2
+    assert "--json" in capsys.readouterr().err
+
+
+def test_a_wrong_number_is_told_in_words(capsys: Printed) -> None:
+    assert run(["watch", "sim:", "--every", "abc"]) == 2
+    assert "'abc' is not a valid number of seconds" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The configuration: strict, and every key of it in the commented example."""
 
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -78,12 +79,17 @@ def test_every_sink_is_in_the_table() -> None:
 
 
 WRONG = [
-    ("x", ["is no valid TOML", "single ones"]),
+    ("x", ["is no valid TOML", "every = 5.0"]),
+    ('[store]\nfile = "C:\\logs\\antbms.db"', ["is no valid TOML", "in single quotes"]),
+    ('[store]\nfile = "C:\\Users\\me.db"', ["is no valid TOML", "in single quotes"]),
+    ("[batteries.a]\naddress = COM5", ["is no valid TOML", "stands in quotes"]),
+    ("[monitor]\n[monitor]", ["is no valid TOML", "stands once"]),
+    ("[monitor", ["is no valid TOML", "in a line of its own"]),
     ("[monitr]\nevery=1", ["there is no table `monitr`", "Did you mean monitor?"]),
     ("[monitor]\nevry=1", ["[monitor]: there is no key `evry`", "Did you mean every?"]),
     ('[monitor]\nevery="a"', ["[monitor]: `every`: expected a number, got a text in quotes"]),
     ("[monitor]\nevery=0", ["`every`: expected a number >= 0.1"]),
-    ('[monitor]\nlog_format="xml"', ["`log_format`: invalid enum value 'xml'; one of json, text"]),
+    ('[monitor]\nlog_format="xml"', ["`log_format`: 'xml' is none of json, text"]),
     ("[monitor]", ["names no battery"]),
     ("batteries=1", ["must be tables"]),
     ("[batteries]\na=1", ["[batteries.a]: must be a table"]),
@@ -94,7 +100,7 @@ WRONG = [
     ('[batteries."a/b"]\naddress="sim:"', ["none of / \\ + # :"]),
     ('[batteries." a"]\naddress="sim:"', ["a name has"]),
     ('[batteries.a]\naddress="foo:1"', ["[batteries.a]: foo: is no kind of address"]),
-    ('[batteries.a]\naddress="sim:"\nprotocol="jdb"', ["`protocol`: invalid enum value 'jdb'; one of ant, ant-legacy"]),
+    ('[batteries.a]\naddress="sim:"\nprotocol="jdb"', ["`protocol`: 'jdb' is none of ant, ant-legacy"]),
     ('[batteries.a]\naddress="sim:"\nallow_control="yes"', ["expected true or false"]),
     ('[batteries.a]\naddress="sim:"\noptions={cells=[1]}', ["`options[...]`: expected"]),
     ('[batteries.a]\naddress="sim:"\noptions={cels=1}', ["[batteries.a]: sim: has no option 'cels'", "cells"]),
@@ -225,3 +231,38 @@ def test_check_finds_what_cannot_work(tmp_path: Path, text: str, part: str, caps
     path = written(tmp_path, text)
     assert run(["monitor", "-c", str(path), "--check"]) == 2
     assert capsys.readouterr().err.startswith(f"antbms: {path}: {part}")
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("[store]\nfile = 'nowhere/x.db'", "[store]: `file`: nowhere: there is no such folder"),
+        ("[files]\nfolder = 'antbms.toml/x'", "[files]: `folder`: antbms.toml: there is no such folder"),
+        ("[store]\nfile = 'x.db'\n[files]\nfolder = 'deep/logs'", ""),
+    ],
+)
+def test_check_warns_of_what_may_be_different_where_it_runs(
+    tmp_path: Path, text: str, part: str, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path, SIM + text)
+    assert run(["monitor", "-c", str(path), "--check"]) == 0
+    printed = capsys.readouterr()
+    assert "correct" in printed.out
+    assert part in printed.err
+    assert bool(part) == ("warning" in printed.err)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="any word may be a port there")
+def test_a_name_that_nobody_knows_is_told_at_once(
+    garage: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    for command in (["read", "garag"], ["watch", "garag"], ["monitor", "garag"]):
+        assert run(command) == 2
+        error = capsys.readouterr().err
+        assert "garag: there is no battery of this name, and no such port" in error
+        assert "Did you mean garage?" in error
+    monkeypatch.delenv(config.VARIABLE)
+    monkeypatch.setattr(config, "find", lambda: None)
+    assert run(["watch", "garage"]) == 2
+    assert "no configuration" in capsys.readouterr().err

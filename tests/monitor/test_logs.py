@@ -48,7 +48,7 @@ def test_text(restored: None) -> None:
 def test_json(restored: None) -> None:
     online, _, counters = map(json.loads, logged("json"))
     assert online.keys() == {"time", "level", "battery", "message"}
-    assert (online["level"], online["battery"], online["message"]) == ("info", "garage", "garage: online")
+    assert (online["level"], online["battery"], online["message"]) == ("info", "garage", "online")
     assert counters["counters"] == {"requests": 3}
 
 

@@ -30,7 +30,7 @@ class CsvLog:
         self._path = path
         self._otherwise = otherwise
         self._columns: list[str] = []
-        self._is_torn = False
+        self._is_torn = self._is_new = False
         self._is_checked = False
         self._left_out: set[str] = set()
 
@@ -42,6 +42,7 @@ class CsvLog:
                     f"{self._path}: is a device or a pipe, and no file that could be continued",
                     "Next: give a file; or for another program, --json without --csv.",
                 )
+            self._is_new = not self._path.exists()
             append(self._path, b"")  # what cannot be written is told now
             with self._path.open("rb") as before:
                 self._columns = columns_in(before)
@@ -51,7 +52,9 @@ class CsvLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is held open."""
+        """Nothing is held open. A file that got no row, and was not there before, goes."""
+        if self._is_new and self._path.is_file() and not self._path.stat().st_size:
+            self._path.unlink()
 
     def __call__(self, event: Event) -> None:
         if not isinstance(event, Snapshot):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -52,6 +53,8 @@ LONGEST = 86400.0
 class Seconds(click.FloatRange):
     """A number of seconds; not a number is none."""
 
+    name = "number of seconds"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         seconds: float = super().convert(value, param, ctx)
         if not math.isfinite(seconds):
@@ -59,6 +62,8 @@ class Seconds(click.FloatRange):
         return seconds
 
 
+_COM = re.compile(r"COM\d+", re.IGNORECASE)
+"""A port of Windows: told of as such elsewhere, too."""
 REDACT = f"{__name__}.redact"
 """Where the context of a command keeps whether its recording leaves out the address."""
 
@@ -109,10 +114,33 @@ def look_up(device: str, protocol: str | None, options: Mapping[str, str]) -> Kn
         from ..config import find, load_batteries
 
         path = find()
-        battery = load_batteries(path).get(device) if path else None
+        batteries = load_batteries(path) if path else {}
+        battery = batteries.get(device)
         if battery is not None:
             return Known(battery.address, protocol or battery.protocol, {**battery.all_options(), **options}, device)
+        _check_is_port(device, path, batteries)
     return Known(device, protocol, options, None)
+
+
+def _check_is_port(device: str, path: Path | None, names: Iterable[str]) -> None:
+    """Raise `UsageError` for a word that is no name, and cannot be a port either: waiting for it would be in vain.
+
+    On Windows any word may be a port that comes later; elsewhere a port is a file.
+    """
+    if sys.platform == "win32" or not device or _COM.fullmatch(device) or Path(device).exists():
+        return
+    from difflib import get_close_matches
+
+    near = get_close_matches(device, list(names), 1)
+    known = (
+        f"{path} has: {', '.join(names)}." if path else "There is no configuration that gives names (docs/monitor.md)."
+    )
+    raise UsageError(
+        f"{device}: there is no battery of this name, and no such port",
+        *([f"Did you mean {near[0]}?"] if near else []),
+        known,
+        "An address is COM5, /dev/ttyUSB0, ble:NAME, rfcomm:AA:BB:…, socket://host:port or sim:.",
+    )
 
 
 def check_new(path: Path | None, remedy: str = "Choose another name, or remove the file.") -> None:

@@ -64,6 +64,8 @@ def command(
     chosen = [battery_named(known, name) for name in dict.fromkeys(batteries)] or known
     start, end = span_of(chosen, since, until)
     if output is not None:
+        if any(str(output) == stored.name for stored in known):
+            raise UsageError(f"{output}: is a battery of this store", f"Next: --battery {output}, and a FILE besides.")
         _check_output(output, file, force)
     names = [stored.name for stored in chosen]
     records = _records(file, names, start, end, resolution)

@@ -102,13 +102,15 @@ def _ad_hoc(devices: Sequence[str], store: Path | None) -> Config:
 
 async def _check(config: Config, path: Path | None) -> int:
     """Also whether all sinks accept their sections."""
-    from ..config import check
+    from ..config import check, warnings_of
     from ..monitor import Monitor
 
     where = path or "given devices"
     with _naming(where):
         check(config)
         Monitor(config)
+    for warning in warnings_of(config):
+        click.echo(f"antbms: warning: {where}: {warning}", err=True)
     sinks = ", ".join(config.sinks) or "none"
     click.echo(f"{where}: correct\nbatteries: {', '.join(config.batteries)}\nsinks: {sinks}")
     return 0

@@ -60,6 +60,8 @@ def command(
 
     if as_json and csv is not None:
         raise UsageError("watch: --json and --csv exclude each other")
+    if csv == Path("-"):
+        raise UsageError("watch: --csv needs a file", "Next: --csv garage.csv; or for another program, --json.")
     run(_watch(device, protocol, options, every, count, as_json, csv))
 
 

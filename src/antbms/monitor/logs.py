@@ -44,7 +44,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One line of JSON a record: time, level, battery or sink, message, and what else it bears."""
+    """One line of JSON a record: time, level, battery or sink, message (without that name), and what else it bears."""
 
     converter = staticmethod(time.gmtime)
 
@@ -54,7 +54,8 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
         }
         line |= {part: getattr(record, part) for part in PARTS if hasattr(record, part)}
-        line["message"] = record.getMessage()
+        who = line.get("battery") or line.get("sink")
+        line["message"] = record.getMessage().removeprefix(f"{who}: ")
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line).decode()

@@ -37,6 +37,7 @@ class Watched:
         self._before: dict[str, int] = {}
         self._info: DeviceInfo | None = None
         self._since: datetime | None = None
+        self._noted: set[str] = set()
         self._told = ""  # what ended watching, the last time that it was said
         self._watch: Watch | None = None
         self._paused: datetime | None = None  # until then
@@ -97,7 +98,7 @@ class Watched:
             protocol=config.protocol,
             options=config.all_options(),
             timing=self._timing,
-            on_note=lambda text: self._say(logging.INFO, text),
+            on_note=self._note,
         )
         try:
             if self._paused is not None:
@@ -109,6 +110,12 @@ class Watched:
                 self._pausing.cancel()
             await watch.close()
             self._info, self._before, self._watch = self.info, self.counters, None
+
+    def _note(self, text: str) -> None:
+        """A remark of the battery's link, once: links are opened again and again."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._say(logging.INFO, text)
 
     def _let_go(self) -> None:
         if self._watch is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +15,7 @@ def hold(path: Path) -> BinaryIO | None:
 
     What stands in it stays. Raises `OSError` if it cannot be made, or a file system cannot hold files.
     """
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)
+    file = path.open("a+b", buffering=0)
     try:
         if sys.platform == "win32":
             import msvcrt

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from .errors import NoAnswer, Refused, UsageError
 from .model.events import Value
-from .protocol.relations import check_chemistry, check_relations, in_safe_order, relations
+from .protocol.relations import CURVE, GUESSED_BY, check_chemistry, check_relations, in_safe_order, relations
 from .protocol.settings import Danger, Raw, Setting, check_limits, pack_raw, raw_of, value_of
 from .reading import Found
 from .writing import Change
@@ -92,6 +92,10 @@ def plan(
     before = in_units(rows, old)
     new = {name: value_of(rows[name], raw) for name, raw in changed.items()}
     if not dangerous:
+        if chemistry is None and GUESSED_BY in found.untold and any(rows[name].unit == "V" for name in new):
+            raise not_told(
+                battery, {GUESSED_BY: found.untold[GUESSED_BY]}, "its chemistry is not known, so nothing was written"
+            )
         check_chemistry(rows, new, chemistry, cells)
     check_relations(rows, before | new, new)
     return Plan([Change(rows[name], old[name], changed[name]) for name in in_safe_order(before, new)], notes)
@@ -113,7 +117,7 @@ def _unchecked(
                 continue
             if why := found.untold.get(other):
                 raise not_told(battery, {other: why}, f"{name} cannot be checked against it, so nothing was written")
-            if other in found.silent and not dangerous:
+            if other in found.silent and not dangerous and not other.startswith(CURVE):
                 raise UsageError(
                     f"{battery}: {name} cannot be checked: {other} is not there, or does not answer",
                     "It was silent in all tries, while the settings before and after it were answered.",

@@ -10,7 +10,7 @@ from typing import Any
 
 from .asking import Asker
 from .backup import Backup, save
-from .errors import AntbmsError, FileError, NoAnswer, Refused, Unconfirmed
+from .errors import AntbmsError, FileError, LinkError, NoAnswer, Refused, Unconfirmed
 from .folders import state_folder
 from .journal import InUse, Journal, Note
 from .model import DeviceInfo, Outcome
@@ -288,10 +288,12 @@ class Settings:
         self, error: AntbmsError, done: Sequence[Change], rest: Sequence[Change] = (), **more: Any
     ) -> Unconfirmed:
         """The report of a run that stopped half-way; see `stopped`."""
-        unsaved = bool(done or more) and self.unsaved
         return stopped(
             self._asker.name, error.reason, done, rest,
-            unsaved=unsaved, backup=self._backup_made, hints=error.hints, **more,
+            unsaved=bool(done or more) and self.unsaved,
+            backup=self._backup_made,
+            hints=() if isinstance(error, LinkError) else error.hints,
+            **more,
         )  # fmt: skip
 
     def _new_backup(self, device: DeviceInfo, rows: Mapping[str, Setting], found: Found) -> Backup:

@@ -186,6 +186,20 @@ def test_a_change_that_needs_what_was_not_told_is_refused(protocol: str, dangero
 
 
 @pytest.mark.parametrize("protocol", ["ant-legacy", "jbd"])
+def test_a_voltage_is_not_set_while_the_chemistry_is_not_known(protocol: str) -> None:
+    """It is guessed by the cell overvoltage."""
+    board = lossy(protocol, "cell_overvoltage")
+    error = with_board(board, lambda battery: battery.settings.write({"pack_overvoltage": 29.0}))
+    assert isinstance(error, NoAnswer)
+    assert "did not tell cell_overvoltage" in str(error)
+    assert not board.writes
+    (outcome,) = with_board(
+        lossy(protocol, "cell_overvoltage"), lambda battery: battery.settings.write({"charge_hot": 50})
+    )
+    assert outcome.confirmed
+
+
+@pytest.mark.parametrize("protocol", ["ant-legacy", "jbd"])
 def test_a_change_that_does_not_need_it_is_made(protocol: str) -> None:
     board = lossy(protocol, "charge_hot")
     assert not isinstance(with_board(board, write), AntbmsError)
@@ -205,6 +219,27 @@ def test_a_change_whose_partner_is_silent_must_be_meant(protocol: str) -> None:
     (outcome,) = with_board(board, lambda battery: battery.settings.write(LOWER, dangerous=True), notes)
     assert outcome.confirmed
     assert f"cell_overvoltage is not compared with {PARTNER}, which this battery does not have" in notes
+
+
+def test_a_curve_with_every_second_point_can_be_changed() -> None:
+    """As 4s-sp04s034-config, whose app never asked for the points between."""
+    silent = {address_of("jbd", f"cell_voltage_at_{share}"): ALWAYS for share in (10, 30, 50, 70, 90)}
+    board, notes = Silent("jbd", silent), list[str]()
+    for share in range(0, 101, 20):
+        row = board.spoken.SETTINGS[f"cell_voltage_at_{share}"]
+        board.registers[row.address] = (3000 + 5 * share).to_bytes(2, "big")
+
+    async def work(battery: Battery) -> float:
+        start = now()
+        (outcome,) = await battery.settings.write({"cell_voltage_at_80": 3.41})
+        assert outcome.confirmed
+        return now() - start
+
+    seconds = with_board(board, work, notes)
+    assert "cell_voltage_at_80 is not compared with cell_voltage_at_90, which this battery does not have" in notes
+    assert seconds < 45
+    error = with_board(board, lambda battery: battery.settings.write({"cell_voltage_at_80": 3.6}))
+    assert "would lie above cell_voltage_at_100" in str(error)
 
 
 def test_a_partner_that_the_board_says_it_does_not_have_is_not_compared() -> None:

@@ -25,6 +25,12 @@ CHIP_MARGIN = 0.2
 _CELL_NAMES = ("cell_overvoltage", "cell_undervoltage", "hardware_", "balance_limit", "balance_start", "shutdown_")
 _PACK_NAMES = ("pack_overvoltage", "pack_undervoltage")
 
+GUESSED_BY = "cell_overvoltage"
+"""Tells the chemistry of a battery that does not report it."""
+CURVE = "cell_voltage_at_"
+"""How names of points of the curve begin by which boards guess the charge: no protection depends on them, and many
+boards have every second one only."""
+
 _UPPER_FIRST = ("overvoltage", "hot", "difference", "overcurrent", "warning")
 _FIXED = (
     ("cell_overvoltage", "cell_overvoltage_2"),
@@ -87,7 +93,7 @@ def chemistry_of(reported: str | None, values: Mapping[str, Value]) -> tuple[str
     """The chemistry, and whether the battery says it; else what its present cell overvoltage looks like; or None."""
     if reported is not None and reported in CHEMISTRIES:
         return reported, True
-    limit = values.get("cell_overvoltage")
+    limit = values.get(GUESSED_BY)
     if not isinstance(limit, int | float):
         return None
     return ("lto" if limit < 3.1 else "lfp" if limit < 3.95 else "nmc"), False

@@ -36,6 +36,7 @@ __all__ = [
     "Stored",
     "batteries",
     "columns",
+    "floor",
     "outages",
     "quantity_row",
     "rollups",
@@ -171,7 +172,7 @@ def snapshots(store: Path, battery: str, start: datetime, end: datetime) -> Iter
 def rollups(
     store: Path, battery: str, start: datetime, end: datetime, resolution: Literal["minute", "hour"]
 ) -> Iterator[Rollup]:
-    """The minutes or hours that begin from `start` until before `end`, by time. Memory stays flat."""
+    """The minutes or hours that begin from `start` until before `end`, by time, and whole. Memory stays flat."""
     with reading(store) as reader:
         number = _number(reader, battery)
         for bucket in reader.buckets(number, milliseconds(start), milliseconds(end), resolution):
@@ -186,6 +187,12 @@ def columns(store: Path, names: Sequence[str], resolution: Resolution) -> list[s
         if resolution == "raw":
             return list(flatten(blank_snapshot(words)))
         return list(blank_rollup(words, [column.name for column in reader.layout.columns if column.counter]).flatten())
+
+
+def floor(time: datetime, resolution: Resolution) -> datetime:
+    """The beginning of the row that `time` lies in."""
+    length = RESOLUTIONS[resolution]
+    return moment(milliseconds(time) // length * length)
 
 
 def quantity_row(name: str) -> Quantity:

@@ -117,6 +117,39 @@ def test_the_picture(file: Path, capsys: Printed) -> None:
     assert text[-2:] == [" Offline once, 1 h 0 min in all", "   2026-11-22 15:00:00 UTC, 1 h 0 min: no answer"]
 
 
+def test_readings_of_a_clock_that_was_ahead_are_not_the_end(tmp_path: Path, capsys: Printed) -> None:
+    import asyncio
+
+    now = datetime.now(UTC)
+
+    async def work() -> None:
+        sink = make(Config(file=str(tmp_path / "s.db"), raw_days=36_500.0), {}, DEFAULT)
+        for seconds in (-600, -300, 10**8):
+            await sink.take([msgspec.structs.replace(reading(0), time=now + timedelta(seconds=seconds))])
+        await sink.close()
+
+    asyncio.run(work())
+    found = records(capsys, "history", "garage", "voltage", "--store", tmp_path / "s.db", "--json")
+    assert sum(int(str(record["count"])) for record in found) == 2
+    assert len(lines(capsys, "export", "--store", tmp_path / "s.db", "--json")) == 2
+    assert len(lines(capsys, "export", "--store", tmp_path / "s.db", "--json", "--to", "2099-01-01")) == 3
+
+
+def test_the_first_hour_is_exported_while_it_is_not_over(tmp_path: Path, capsys: Printed) -> None:
+    import asyncio
+
+    async def work() -> None:
+        sink = make(Config(file=str(tmp_path / "s.db"), raw_days=36_500.0), {}, DEFAULT)
+        await sink.take([reading(700 + second) for second in range(9)])
+        await sink.close()
+
+    asyncio.run(work())
+    (hour,) = records(capsys, "export", "--store", tmp_path / "s.db", "--resolution", "hour", "--json")
+    assert hour["count"] == 9
+    found = records(capsys, "history", "garage", "soc", "--store", tmp_path / "s.db", "--resolution", "hour", "--json")
+    assert [point["count"] for point in found] == [9]
+
+
 def test_an_outage_that_goes_on(file: Path, capsys: Printed) -> None:
     """Its beginning is the last reading, so it lies behind the end of the chart."""
     import asyncio

@@ -77,7 +77,7 @@ def command(
         _list(file, known, as_json, as_csv)
         return
     stored = battery_named(known, battery)
-    start, end = span_of([stored], since, until, DAY)
+    start, end = span_of([stored], since, until, DAY, resolution)
     names = list(_expanded(stored, quantities or USUAL))
 
     def ask(points: int = history.POINTS) -> list[Series]:

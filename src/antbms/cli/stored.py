@@ -15,7 +15,7 @@ from .field import nearest
 from .moments import moment_of
 
 if TYPE_CHECKING:
-    from ..history import Stored
+    from ..history import Resolution, Stored
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,18 +61,26 @@ def battery_named(known: Sequence[Stored], name: str) -> Stored:
 
 
 def span_of(
-    known: Sequence[Stored], since: str | None, until: str | None, usual: timedelta | None = None
+    known: Sequence[Stored],
+    since: str | None,
+    until: str | None,
+    usual: timedelta | None = None,
+    resolution: Resolution | None = None,
 ) -> tuple[datetime, datetime]:
-    """From when to when. Without `until` up to the newest reading of `known`; without `since` from the oldest one, or
-    `usual` before the end, if there are readings so old. Raises `UsageError`, and `FileError` if there are none.
+    """From when to when. Without `until` up to the newest reading of `known`, but not into the future, where a clock
+    was ahead; without `since` from the oldest one, or `usual` before the end, if there are readings so old. With a
+    resolution the oldest row is whole. Raises `UsageError`, and `FileError` if there are no readings.
     """
+    from ..history import floor
+
     firsts = [stored.first for stored in known if stored.first is not None]
     lasts = [stored.last for stored in known if stored.last is not None]
     if not firsts or not lasts:
         raise FileError(f"{', '.join(stored.name for stored in known)}: there are no readings yet")
     now = datetime.now(UTC)
-    end = max(lasts) + timedelta(milliseconds=1) if until is None else moment_of(until, now, is_end=True)
-    first = min(firsts)
+    first, last = floor(min(firsts), resolution or "raw"), max(lasts)
+    newest = now if first < now < last else last
+    end = newest + timedelta(milliseconds=1) if until is None else moment_of(until, now, is_end=True)
     if since is not None:
         start = moment_of(since, now)
     elif usual is None or end - usual < first < end:

@@ -11,13 +11,13 @@ from typing import Any
 
 from ...model import Snapshot
 from .cells import VALUE, usual_form
-from .layout import Column, Layout
+from .layout import ROLLUPS, Column, Layout
 from .open import open_to_read, read_error
 from .rollup import Bucket, Part, Stat, bucket_from, hour_of, measured, merge, minutes, stat_of
 from .rows import snapshot_from, words_from
 
 PAGE = 2000
-"""Rows that are read at once. Between pages nothing is held, so a reader that takes its time stops no writer."""
+"""Rows that are read at once, at least two. Between pages nothing is held: a slow reader stops no writer."""
 
 Slots = dict[int, Stat]
 """Number of a stretch of time → what its values come to, in the integers of the store."""
@@ -92,7 +92,8 @@ class Reader:
             start = rows[-1][1] + 1
 
     def buckets(self, battery: int, start: int, end: int, table: str) -> Iterator[Bucket]:
-        """The minutes or hours that begin in a stretch, with the snapshots that are in no roll-up yet."""
+        """The minutes or hours that begin in a stretch, whole, with the snapshots that are in no roll-up yet."""
+        start, end = (next_row(time, table) for time in (start, end))
         columns = ", ".join("words.text" if name == "words" else f"{table}.{name}" for name in self.layout.rollup)
         sql = (
             f"SELECT {columns} FROM {table} JOIN words ON words.id = {table}.words"
@@ -104,21 +105,25 @@ class Reader:
                 rows = self._link.execute(sql, (battery, start, end, PAGE)).fetchall()
                 if len(rows) < PAGE:
                     rest = self._not_rolled_up(battery, start, end, table)
+            if rest is None:
+                start = rows.pop()[1]  # the last one may get what is in no roll-up yet: it begins the next page
             for row in rows:
                 bucket = bucket_from(self.layout, row[4], row)
                 more = rest.pop(bucket.start, None) if rest else None
                 yield bucket if more is None else merge(bucket, more)
-            start = rows[-1][1] + 1 if rows else start
         yield from rest.values()
 
     def slots(self, battery: int, column: Column, start: int, end: int, width: int, table: str) -> Slots:
-        """What a column comes to in each stretch of `width` ms, counted from `start`; of counters the last value."""
+        """What a column comes to in each stretch of `width` ms, counted from `start`; of counters the last value.
+
+        A minute or an hour counts whole, where it begins; one that began before `start` not at all.
+        """
         span = _span(battery, start, end, width)
         found: Slots = {}
         with self._one_moment():
             if table != "raw":
                 found = self._each(_rollup_sql(column, table), span)
-                span["since"] = max(start, self._rolled(battery))
+                span["since"] = max(next_row(start, table), self._rolled(battery))
             newest = self._each(_raw_sql(column), span)
         return _joined(found, newest, last=column.counter)
 
@@ -130,7 +135,7 @@ class Reader:
         with self._one_moment():
             if table != "raw":
                 found = _collected(self._items(part, _part_of_rollups(part, table), span), last=last)
-                span["since"] = max(start, self._rolled(battery))
+                span["since"] = max(next_row(start, table), self._rolled(battery))
             if part.column == "cells":
                 newest = self._cell_slots(part, span)
             else:
@@ -204,6 +209,12 @@ class Reader:
             yield
         finally:
             self._link.execute("ROLLBACK")
+
+
+def next_row(time: int, table: str) -> int:
+    """The beginning of the first minute or hour that begins at `time` or later."""
+    length = ROLLUPS[table]
+    return -(-time // length) * length
 
 
 _Values = dict[str, Any]

@@ -179,6 +179,8 @@ def test_a_late_reading_before_all_that_is_kept_is_merged_once(tmp_path: Path) -
         sink = store(file, clock, raw_days=1.0)
         await sink.take(snapshots)
         clock.seconds += 60
+        await sink.take(snapshots)  # they come again, and are known: nothing is removed yet
+        clock.seconds += 601
         await sink.take([reading(clock.seconds)])  # the old ones are removed here
         await sink.take([reading(1)])
         await sink.close()
@@ -187,6 +189,85 @@ def test_a_late_reading_before_all_that_is_kept_is_merged_once(tmp_path: Path) -
     with database(file) as link:
         assert link.execute("SELECT count(*) FROM raw").fetchone()[0] < len(snapshots)
     assert sum(hour.count for hour in rollups(file, "hour")) == len(snapshots) + 2
+
+
+def test_after_a_clock_was_ahead_readings_are_rolled_up_in_their_time(tmp_path: Path) -> None:
+    """Not one by one: `rolled` is set back, once, and what was rolled up in the future is there as it was."""
+    file = tmp_path / "s.db"
+    before = [reading(seconds) for seconds in range(0, 4000, 20)]
+    ahead = [reading(10**7 + seconds) for seconds in range(0, 150, 10)]
+    after = [reading(4150 + seconds) for seconds in range(0, 200, 20)]
+    rolled = []
+
+    async def work() -> None:
+        sink = store(file)
+        for batch in (before, *([one] for one in (*ahead, *after))):
+            await sink.take(batch)
+            with database(file) as link:
+                rolled.append(link.execute("SELECT rolled FROM battery").fetchone()[0] / 1000)
+        await sink.close()
+
+    run(work())
+    assert rolled[len(ahead)] > at(10**7).timestamp(), "it was in the future"
+    assert all(at(4100).timestamp() < one <= at(4400).timestamp() for one in rolled[-len(after) :])
+    check(file, [*before, *after, *ahead])
+    with database(file) as link:
+        (minutes,) = link.execute("SELECT sum(count) FROM minute").fetchone()
+    assert minutes < len(before) + len(after), "those of the future wait"
+
+
+def test_rollups_are_not_set_back_where_readings_are_gone(tmp_path: Path) -> None:
+    file = tmp_path / "s.db"
+    snapshots = [reading(seconds) for seconds in range(0, 8000, 20)]
+    fill(file, snapshots, [], [], [])
+    with database(file) as link:
+        link.execute("DELETE FROM raw WHERE time < ?", (at(7000).timestamp() * 1000,))
+    late = [reading(6005), reading(6015)]
+    fill(file, late[:1], late[1:])
+    check(file, sorted([*snapshots, *late], key=lambda snapshot: snapshot.time))
+
+
+@pytest.mark.parametrize("resolution", ["minute", "hour"])
+@pytest.mark.parametrize("rows", [2, 3, 4])
+def test_the_newest_row_comes_once_when_pages_are_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolution: Literal["minute", "hour"], rows: int
+) -> None:
+    monkeypatch.setattr("antbms.sinks.store.query.PAGE", 3)
+    file = tmp_path / "s.db"
+    length = LENGTH[resolution]
+    snapshots = [reading(-30 + number * length) for number in range(rows)]
+    snapshots += [reading(-30 + (rows - 1) * length + seconds) for seconds in (1, 2)]
+    fill(file, *([one] for one in snapshots))
+    found = rollups(file, resolution)
+    assert [one.count for one in found] == [1] * (rows - 1) + [3]
+
+
+@pytest.mark.parametrize("resolution", ["minute", "hour"])
+def test_rows_are_whole_or_not_there(tmp_path: Path, resolution: Literal["minute", "hour"]) -> None:
+    """A stretch may begin and end within a row, also one whose readings are partly rolled up."""
+    file = tmp_path / "s.db"
+    snapshots = [reading(seconds) for seconds in range(39 * 60 + 31)]
+    fill(file, snapshots)
+    whole = rollups(file, resolution)
+    assert sum(one.count for one in whole) == len(snapshots)
+    for start in (0, 1, 29.75, 30, 1740, 2339, 2365):
+        for end in (31, 1770, 2360, 4000):
+            found = list(history.rollups(file, "garage", at(start), at(end), resolution))
+            assert found == [one for one in whole if at(start) <= one.time < at(end)]
+
+
+@pytest.mark.parametrize("resolution", ["minute", "hour"])
+@pytest.mark.parametrize("quantity", ["voltage", "cells.2", "uptime"])
+def test_a_series_of_rollups_begins_with_a_whole_row(
+    tmp_path: Path, resolution: Literal["minute", "hour"], quantity: str
+) -> None:
+    file = tmp_path / "s.db"
+    fill(file, [reading(seconds) for seconds in range(39 * 60 + 31)])
+    start, end = at(1800 - 20), at(10**5)
+    found = history.series(file, "garage", quantity, start, end, resolution=resolution, points=10**6)
+    rows = list(history.rollups(file, "garage", start, end, resolution))
+    assert [point.count for point in found.points] == [1 if quantity == "uptime" else row.count for row in rows]
+    assert all(point.time + found.step > row.time >= point.time for point, row in zip(found.points, rows, strict=True))
 
 
 def test_snapshots_that_are_not_rolled_up_are_never_removed(tmp_path: Path) -> None:

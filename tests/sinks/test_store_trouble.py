@@ -17,6 +17,7 @@ from antbms.errors import FileError, SinkError, UsageError
 from antbms.model import Event, Snapshot
 from antbms.sinks.store import Store
 from antbms.sinks.store.layout import VERSION
+from antbms.sinks.store.trouble import MAGIC
 
 NOW = "20261122T050030Z"
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -49,10 +50,25 @@ def test_what_comes_again_is_stored_once(tmp_path: Path) -> None:
     assert stored(file) == many(0, 20)
 
 
-def test_of_two_readings_of_one_millisecond_the_first_stays(tmp_path: Path) -> None:
+def test_of_two_readings_of_one_millisecond_the_second_moves_on(tmp_path: Path) -> None:
+    """Also if they come again, together or one by one, and if the next millisecond is taken."""
     file = tmp_path / "s.db"
-    fill(file, [reading(0, soc=1.0), reading(0, soc=2.0)])
-    assert [snapshot.soc for snapshot in stored(file)] == [1.0]
+    one, two, three, four = (reading(seconds, soc=soc) for soc, seconds in enumerate((0, 0, 0.001, 0)))
+    fill(file, [one, two], [one, two], [two], [three], [one, two, three], [four], [four, two])
+    assert [(snapshot.soc, snapshot.time) for snapshot in stored(file)] == [
+        (soc, at(number / 1000)) for number, soc in enumerate((0, 1, 2, 3))
+    ]
+
+
+def test_readings_after_the_clock_was_set_back_by_whole_seconds(tmp_path: Path) -> None:
+    """Their pace is so steady that they come at the very milliseconds of those before; also in minutes and hours."""
+    file = tmp_path / "s.db"
+    first = [reading(number / 10, uptime=number) for number in range(1400)]
+    second = [reading(125 + number / 10, uptime=1400 + number) for number in range(140)]
+    fill(file, first, second[:70], second[:100], second[70:])
+    assert sorted(snapshot.uptime or 0 for snapshot in stored(file)) == list(range(1540))
+    hours = history.rollups(file, "garage", at(-3600), at(3600), "hour")
+    assert sum(hour.count for hour in hours) == 1540
 
 
 def test_two_stores_may_write_to_one_file(tmp_path: Path) -> None:
@@ -263,16 +279,47 @@ def test_a_damaged_page_under_a_running_store(tmp_path: Path) -> None:
     assert ".recover" in caught.value.hints[0]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps an open file where it is")
+@pytest.mark.parametrize("how", ["deleted", "moved", "moved with its journal", "replaced"])
+def test_a_file_that_goes_while_it_is_open(tmp_path: Path, how: str) -> None:
+    """Nothing more is written to the lost file; what is in a moved one stays whole."""
+    file, other = tmp_path / "s.db", tmp_path / "other.db"
+    fill(other, many(100, 3))
+
+    async def work() -> None:
+        sink = store(file)
+        await sink.take(many(0, 5))
+        if how == "deleted":
+            for one in tmp_path.glob("s.db*"):
+                one.unlink()
+        elif how == "replaced":
+            other.replace(file)
+        else:
+            for one in tmp_path.glob("s.db*") if "journal" in how else [file]:
+                one.replace(tmp_path / one.name.replace("s.db", "kept.db"))
+        with pytest.raises(SinkError, match="was moved, replaced or deleted"):
+            await sink.take(many(5, 5))
+        await sink.take(many(5, 5))
+        await sink.take(many(10, 5))
+        await sink.close()
+
+    run(work())
+    assert stored(file) == many(5, 10) + (many(100, 3) if how == "replaced" else [])
+    if "moved" in how:
+        assert stored(tmp_path / "kept.db") == many(0, 5)
+
+
 def test_two_damages_in_one_second_are_both_kept(tmp_path: Path) -> None:
     file = tmp_path / "s.db"
     for _ in range(2):
-        file.write_bytes(b"\xff" * 8192)
+        file.write_bytes(MAGIC + b"\xff" * (8192 - len(MAGIC)))
         refused(file)
     assert sorted(path.name for path in tmp_path.iterdir()) == [moved(file).name, f"{moved(file).name}-2"]
 
 
-@pytest.mark.parametrize("text", ["[monitor]\n", "x" * 5000])
+@pytest.mark.parametrize("text", ["[monitor]\n", "x" * 5000, "x" * 8192])
 def test_a_file_that_never_was_a_database_is_left_alone(tmp_path: Path, text: str) -> None:
+    """Also one that is as long as a database."""
     file = tmp_path / "antbms.toml"
     file.write_text(text, "utf-8")
     assert str(refused(file)) == f"{file}: this file is no database"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +18,14 @@ from ..base import Sources
 from ..worker import Worker
 from .layout import HOUR
 from .open import open_to_write
-from .rows import milliseconds
+from .rows import MILLISECOND, milliseconds
 from .trouble import is_damage, is_foreign, move_aside, trouble_of
 from .writer import BITE, Writer
 
 REMOVAL = 60.0
 """s from one look for old rows to the next, as soon as there are none left."""
+OFFERED = 600.0
+"""s without removal after something came that is old already: it may come again, and must be known then."""
 
 DAY = 24 * HOUR
 
@@ -55,6 +59,7 @@ class Store:
         self._timing = timing
         self._worker = Worker("antbms-store")
         self._writer: Writer | None = None
+        self._opened: tuple[int, int] | None = None
         self._looked = self._next_removal = timing.monotonic()
 
     async def take(self, events: Sequence[Event]) -> None:
@@ -70,10 +75,18 @@ class Store:
 
     def _take(self, events: Sequence[Event]) -> None:
         try:
+            if self._writer is not None and self._identity() != self._opened:
+                with suppress(sqlite3.Error):
+                    self._writer.leave()
+                raise SinkError(
+                    f"{self._file}: was moved, replaced or deleted while it was open; it is opened anew",
+                    "Nothing need be done. What was stored before is in the file that was moved.",
+                )
             if self._writer is None:
                 self._writer = Writer(open_to_write(self._file, self._timing.lock))
+                self._opened = self._identity()
             self._writer.write(events)
-            self._tidy(self._writer, len(events))
+            self._tidy(self._writer, events)
         except sqlite3.Error as error:
             self._drop()
             raise self._met(error) from error
@@ -81,18 +94,29 @@ class Store:
             self._drop()
             raise
 
-    def _tidy(self, writer: Writer, came: int) -> None:
+    def _identity(self) -> tuple[int, int] | None:
+        """Of the file that has the name now: SQLite would go on writing to one that has lost it."""
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _tidy(self, writer: Writer, events: Sequence[Event]) -> None:
         """Roll up what is over, and remove some of what is old."""
         writer.roll_up()
-        if self._timing.monotonic() < self._next_removal:
-            return
         now, days = self._timing.monotonic(), self._config.minute_days
+        kept = timedelta(days=self._config.raw_days)
+        if events and min(event.time for event in events) < self._timing.now() - kept:
+            self._next_removal = now + OFFERED
+        if now < self._next_removal:
+            return
         more = writer.remove(
             milliseconds(self._timing.now()),
             int((now - self._looked) * 1000),
-            int(self._config.raw_days * DAY),
+            kept // MILLISECOND,
             None if days is None else int(days * DAY),
-            max(BITE, 2 * came),
+            max(BITE, 2 * len(events)),
         )
         self._looked = now
         if not more:
@@ -122,7 +146,5 @@ class Store:
         """Close the database, whatever state it is in."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            try:
+            with suppress(sqlite3.Error):
                 writer.close()
-            except sqlite3.Error:
-                return

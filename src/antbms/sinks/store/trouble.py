@@ -10,10 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from .layout import FIRST
+
 SIDES = ("-wal", "-shm", "-journal")
 """Files that SQLite keeps beside a database: they belong to it."""
 MAGIC = b"SQLite format 3\0"
-PAGE = 4096
+OURS = FIRST.strip().partition("(")[0].encode()
+"""How the definition of our first table begins: it outlives a damaged head."""
+HEAD = 1 << 18
+"""Bytes that are searched for it: tables are defined in the first pages."""
 LITTLE = 1 << 16
 """Bytes: a disk with less is full, for SQLite needs several pages and an index of its journal."""
 
@@ -94,9 +99,10 @@ def move_aside(file: Path, now: datetime) -> Path:
 
 
 def _was_database(file: Path) -> bool:
-    """SQLite's files are whole pages, and have files beside them; a text of exactly that length is unlikely."""
+    """SQLite's mark is at its beginning, or SQLite's journal lies beside it, or our own table stands in it."""
     try:
-        size = file.stat().st_size
+        with file.open("rb") as data:
+            head = data.read(HEAD)
     except OSError:
         return False
-    return (size > 0 and size % PAGE == 0) or Path(f"{file}-wal").exists()
+    return head.startswith(MAGIC) or OURS in head or Path(f"{file}-wal").exists()

@@ -2,7 +2,11 @@
 
 The rule of roll-ups: every snapshot before `battery.rolled` is in them, none from there on is. It holds after every
 commit, so a crash leaves nothing half counted. Usually a minute is rolled up when the next begins; a snapshot that
-comes late, before `rolled`, is merged in the transaction that stores it.
+comes late, before `rolled`, is merged in the transaction that stores it. After a clock was ahead for a while all would
+come late, which costs ten times as much: so `rolled` is set back, if it lies far ahead of all that comes.
+
+The rule of snapshots: each is stored once, however often it comes. A row is known by its battery and its time; of two
+different snapshots of one millisecond, as after a clock was set back, the later one moves on to the next free one.
 """
 
 from __future__ import annotations
@@ -12,19 +16,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from msgspec import json
-
 from ...model import Event, Snapshot
 from .layout import MINUTE, Layout
 from .outages import Outages
 from .present import advance
-from .rollup import Bucket, bucket_from, bucket_row, hour_of, merge, minutes
+from .rolling import Rolling
 from .rows import milliseconds, raw_row, words_of, words_text
 
 AT_ONCE = 100
 """Batteries that are rolled up after a batch: many of them shall not delay the next batch."""
-LONGEST = 60 * MINUTE
-"""ms that are rolled up in one transaction: after a long stop there may be more."""
+AHEAD = 10 * MINUTE
+"""ms by which `rolled` may lie ahead of what comes."""
 BITE = 1000
 """Old rows that are removed after a batch, at most; and twice the rows that came."""
 REMEMBERED = 10_000
@@ -46,8 +48,12 @@ class Writer:
         self._words: dict[str, int] = {}
         self._due: dict[int, int] = {}
         """Battery → the minute (ms) before which it has snapshots that are not rolled up."""
-        self._insert = _insert("raw", layout.raw)
-        self._texted = ", ".join("words.text" if name == "words" else f"raw.{name}" for name in layout.raw)
+        self._refused: dict[int, int] = {}
+        """Battery → what could not be set back: it is not tried again."""
+        self._rolling = Rolling(link, layout, self._number)
+        columns = ", ".join(layout.raw)
+        self._insert = f"INSERT OR IGNORE INTO raw ({columns}) VALUES ({', '.join('?' * len(layout.raw))})"
+        self._stored = f"SELECT {columns} FROM raw WHERE battery = ? AND time = ?"
         for battery, rolled, newest in link.execute(
             "SELECT id, rolled, (SELECT max(time) FROM raw WHERE battery = battery.id) FROM battery"
         ).fetchall():
@@ -55,6 +61,14 @@ class Writer:
 
     def close(self) -> None:
         self._link.close()
+
+    def leave(self) -> None:
+        """Close a file that has lost its name. Its journal has kept the name, and would be taken for one of the file
+        that gets it next; so it is emptied first, into the lost file."""
+        try:
+            self._link.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._link.close()
 
     def write(self, events: Sequence[Event]) -> None:
         """Commit events; those that are there already are left as they are. Raises `sqlite3.Error`."""
@@ -79,24 +93,10 @@ class Writer:
         if not some:
             return
         with _Transaction(self._link):
-            reached = {battery: self._roll_up(battery, end) for battery, end in some.items()}
+            reached = {battery: self._rolling.go_on(battery, end) for battery, end in some.items()}
         for battery, until in reached.items():
             if until >= some[battery]:
                 del self._due[battery]
-
-    def _roll_up(self, battery: int, end: int) -> int:
-        """Count in what is before `end`, and say how far that went."""
-        rolled, oldest = self._link.execute(
-            "SELECT rolled, (SELECT min(time) FROM raw WHERE battery = battery.id AND time >= rolled)"
-            " FROM battery WHERE id = ?",
-            (battery,),
-        ).fetchone()
-        first = end if oldest is None else oldest // MINUTE * MINUTE
-        until = min(end, first + LONGEST)
-        if until > rolled:
-            self._merge(battery, self._read("raw.time >= ? AND raw.time < ?", battery, rolled, until))
-            self._link.execute("UPDATE battery SET rolled = ? WHERE id = ?", (until, battery))
-        return until
 
     def remove(self, now: int, elapsed: int, kept: int, minutes_kept: int | None, most: int) -> bool:
         """Remove snapshots that are older than `kept` and rolled up, and minutes likewise, up to `most` rows.
@@ -139,50 +139,32 @@ class Writer:
         return number
 
     def _store(self, battery: int, rolled: int, rows: list[tuple[Any, ...]]) -> None:
-        self._link.executemany(self._insert, [row for row in rows if row[1] >= rolled])
-        late = [row[1] for row in rows if row[1] < rolled and self._link.execute(self._insert, row).rowcount]
-        if late:
-            times = json.encode(late).decode()
-            self._merge(battery, self._read("raw.time IN (SELECT value FROM json_each(?))", battery, times))
-        self._note_due(battery, rolled, max(row[1] for row in rows))
+        times = [row[1] for row in rows]
+        if max(times) < rolled - AHEAD and self._refused.get(battery) != rolled:
+            back = self._rolling.set_back(battery, rolled, min(times) // MINUTE * MINUTE)
+            if back is None:
+                self._refused[battery] = rolled
+            else:
+                rolled = back
+                self._due.pop(battery, None)
+        stored = [time for time in map(self._place, rows) if time is not None]
+        if late := [time for time in stored if time < rolled]:
+            self._rolling.come_late(battery, late)
+        self._note_due(battery, rolled, max(times))
+
+    def _place(self, row: tuple[Any, ...]) -> int | None:
+        """Store a row, and return its time; None if it is there already."""
+        while not self._link.execute(self._insert, row).rowcount:
+            if self._link.execute(self._stored, row[:2]).fetchone() == row:
+                return None
+            row = (row[0], row[1] + 1, *row[2:])
+        time: int = row[1]
+        return time
 
     def _note_due(self, battery: int, rolled: int, newest: int | None) -> None:
         end = (newest or 0) // MINUTE * MINUTE
         if end > max(rolled, self._due.get(battery, 0)):
             self._due[battery] = end
-
-    def _read(self, which: str, battery: int, *times: int | str) -> list[Any]:
-        """Rows of `raw` with the text of their words, by time."""
-        return self._link.execute(
-            f"SELECT {self._texted} FROM raw JOIN words ON words.id = raw.words"
-            f" WHERE raw.battery = ? AND {which} ORDER BY raw.time",
-            (battery, *times),
-        ).fetchall()
-
-    def _merge(self, battery: int, rows: Sequence[Sequence[Any]]) -> None:
-        """Count rows in, which are in no roll-up yet."""
-        hours: dict[int, Bucket] = {}
-        for minute in minutes(self._layout, rows):
-            self._merge_into("minute", battery, minute)
-            hour = hour_of(minute)
-            known = hours.get(hour.start)
-            hours[hour.start] = hour if known is None else merge(known, hour)
-        for hour in hours.values():
-            self._merge_into("hour", battery, hour)
-
-    def _merge_into(self, table: str, battery: int, bucket: Bucket) -> None:
-        columns = ", ".join("words.text" if name == "words" else f"{table}.{name}" for name in self._layout.rollup)
-        row = self._link.execute(
-            f"SELECT {columns} FROM {table} JOIN words ON words.id = {table}.words"
-            f" WHERE {table}.battery = ? AND {table}.time = ?",
-            (battery, bucket.start),
-        ).fetchone()
-        if row is not None:
-            bucket = merge(bucket_from(self._layout, row[4], row), bucket)
-        words = self._number(words_text(bucket.words))
-        self._link.execute(
-            _insert(table, self._layout.rollup, "REPLACE"), bucket_row(self._layout, battery, words, bucket)
-        )
 
 
 class _Transaction:
@@ -199,7 +181,3 @@ class _Transaction:
             self._link.execute("COMMIT")
         elif self._link.in_transaction:
             self._link.execute("ROLLBACK")
-
-
-def _insert(table: str, columns: Sequence[str], otherwise: str = "IGNORE") -> str:
-    return f"INSERT OR {otherwise} INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"

@@ -145,7 +145,7 @@ def test_outages_of_version_1_end_with_the_reading_that_followed(tmp_path: Path)
         await sink.close()
 
     run(work())
-    old: list[Offline] = [offline(0, 1), offline(587, 588), offline(7200, 7201), offline(9100, 9101)]
+    old: list[Offline] = [offline(-5, -60), offline(0, 1), offline(587, 588), offline(7200, 7201), offline(9100, 9101)]
     with database(file) as link:  # as version 1 had it
         link.execute("DROP INDEX offline_open")
         link.execute("DROP TABLE present")
@@ -159,6 +159,7 @@ def test_outages_of_version_1_end_with_the_reading_that_followed(tmp_path: Path)
         opening.bring_up(link)
         assert link.execute("SELECT time FROM present").fetchall() == [(int(at(9100).timestamp() * 1000),)]
     assert told(file) == [
+        (-5, 0, "no answer", True),  # it was set back meanwhile
         (0, 587, "no answer", True),
         (587, 588, "no answer", True),  # the next reading came two hours later
         (7200, 7201, "no answer", True),

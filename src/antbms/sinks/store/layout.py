@@ -57,6 +57,7 @@ CREATE TABLE offline (battery INTEGER NOT NULL, since INTEGER NOT NULL, until IN
 OUTAGES = """
 ALTER TABLE offline ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX offline_open ON offline (battery, since) WHERE ended = 0;
+UPDATE offline SET until = max(since, until);
 UPDATE offline SET ended = 1, until = coalesce((SELECT min(time) FROM raw WHERE raw.battery = offline.battery
         AND raw.time > offline.since AND raw.time BETWEEN offline.until AND offline.until + 900000), until)
     WHERE EXISTS (SELECT 1 FROM raw WHERE raw.battery = offline.battery AND raw.time > max(since, until - 1))

@@ -62,11 +62,11 @@ def test_batteries_do_not_end_the_outages_of_others(tmp_path: Path) -> None:
 
 
 def test_a_monitor_that_was_started_anew_goes_on(tmp_path: Path) -> None:
-    """It knows of no reading: its outage begins where it did. One outage ends where the next begins."""
+    """It knows of no reading: its outage begins where it did."""
     file = tmp_path / "s.db"
     fill(file, [reading(0), offline(0, 1)])
-    fill(file, [offline(60, 61)], [reading(90)])
-    assert told(file) == [(0, 60, "no answer", True), (60, 90, "no answer", True)]
+    fill(file, [offline(60, 61)], [reading(90), offline(90, 91)], [offline(60, 61), reading(90), offline(90, 92)])
+    assert told(file) == [(0, 90, "no answer", True), (90, 92, "no answer", False)]
 
 
 @pytest.mark.parametrize("later", [reading(7200), offline(7200, 7201)], ids=["reading", "outage"])

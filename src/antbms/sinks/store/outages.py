@@ -1,8 +1,9 @@
 """Outages in the store: each is one row, from the last reading before it to the first one after it.
 
 A watch says that a battery is offline at once, and again at least every ten minutes. So an outage ends with the first
-event that tells something else of the battery: a reading, or an outage that begins later. If that comes long after the
-last statement, nobody watched in between, or the clock was set: then all that is known is where it was last stated.
+reading. If that comes long after the last statement, nobody watched in between, or the clock was set: then all that is
+known is where it was last stated. A monitor that is started anew meanwhile, or a clock that is adjusted, tells another
+beginning; without a reading in between it is the same outage nevertheless.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from .layout import MINUTE
 UNWATCHED = 15 * MINUTE
 """ms after the last statement: what comes later tells nothing of where an outage ended (`Timing.remind` is 10 min)."""
 SAME = 1000
-"""ms by which the beginning of one outage may differ from statement to statement: the wall clock may be adjusted."""
+"""ms by which the beginning of one that has ended may differ, if it is told again."""
 
 
 class _Open(NamedTuple):
@@ -46,7 +47,7 @@ class Outages:
             "SELECT since, until, ended FROM offline WHERE battery = ? AND since <= ? ORDER BY since DESC LIMIT 1",
             (battery, since + SAME),
         ).fetchone()
-        if known is None or max(known[0] + SAME, known[1] - SAME) < since:
+        if known is None or _latest(*known) < since:
             for row in [row for row in self._open[battery] if row.since < since]:
                 self._end(battery, row, max(row.until, since))
         else:
@@ -63,3 +64,8 @@ class Outages:
             "UPDATE offline SET until = ?, ended = 1 WHERE battery = ? AND since = ?", (until, battery, row.since)
         )
         self._open[battery].remove(row)
+
+
+def _latest(since: int, until: int, ended: int) -> int:
+    """The latest beginning that may be told of an outage."""
+    return max(since + SAME, until - SAME) if ended else until + UNWATCHED

@@ -24,12 +24,15 @@ PASSWORD_HINT = ("Next: put it into an environment variable, and name that with 
 
 
 class LinkStats(Struct, frozen=True):
-    """What crossed the link since it was opened. rejected: reason → gaps in the stream; stale: nobody asked."""
+    """What crossed the link since it was opened. rejected: reason → gaps in the stream; stale: nobody asked; probes:
+    requests of the search for the protocol that were not answered, and are no `requests`: most are for other devices.
+    """
 
     requests: int
     answers: int
     stale: int
     rejected: dict[str, int]
+    probes: int = 0
 
 
 class Reply(Struct, frozen=True):
@@ -53,13 +56,13 @@ class Link:
         self._unsettled = False  # bytes of an earlier exchange may still come
         self._quiet_since = timing.monotonic() - 1.0
         self._last: tuple[Request, ...] = ()
-        self._requests = self._answers = 0
+        self._requests = self._answers = self._probes = 0
 
     @property
     def stats(self) -> LinkStats:
         """The counters, as they are now."""
         session = self._session
-        return LinkStats(self._requests, self._answers, session.stale, dict(session.rejected))
+        return LinkStats(self._requests, self._answers, session.stale, dict(session.rejected), self._probes)
 
     @property
     def instead(self) -> Heard | None:
@@ -96,6 +99,23 @@ class Link:
         if answer is None:
             raise NoAnswer(f"{self.name}: no valid answer to {requests[0].name}")
         return self._reply(answer, more=len(requests) > 1)  # an alternative that was not answered yet may still be
+
+    async def probe(
+        self,
+        requests: tuple[Request, ...],
+        *,
+        patience: float,
+        pause: float = 0.0,
+        late: tuple[Request, ...] = (),
+        secret: bool = False,
+    ) -> Reply:
+        """As `ask`, for the search for the protocol: that it is not answered tells nothing about the link."""
+        try:
+            return await self.ask(requests, patience=patience, pause=pause, late=late, secret=secret)
+        except NoAnswer:
+            self._requests -= 1
+            self._probes += 1
+            raise
 
     async def login(self, exchange: Login, *, patience: float, unpack: Callable[[Frame], Packet]) -> None:
         """Run an exchange that gives a password; each of its requests is sent once. Raises what it raises."""
@@ -183,7 +203,7 @@ async def detect(link: Link, timing: Timing, *, change_baud: bool, password: str
 async def _is_locked(link: Link, timing: Timing) -> bool:
     """Whether there is a `jbd` Bluetooth module that wants a password."""
     try:
-        reply = await link.ask((LOCK_REQUEST,), patience=timing.probe_first, secret=True)
+        reply = await link.probe((LOCK_REQUEST,), patience=timing.probe_first, secret=True)
     except NoAnswer:
         return False
     return is_locked(jbd.unpack(reply.frame))
@@ -201,7 +221,7 @@ async def _search(link: Link, timing: Timing, *, change_baud: bool) -> Reply:
             if change_baud:
                 await link.pipe.set_baud(dialect(name).BAUD)
             try:
-                found = await link.ask(requests, patience=patience, pause=timing.silence, late=every)
+                found = await link.probe(requests, patience=patience, pause=timing.silence, late=every)
             except NoAnswer:
                 instead = link.instead or instead
                 continue
@@ -222,5 +242,5 @@ async def _prefer_ant(link: Link, timing: Timing, found: Reply) -> Reply:
     if found.frame.protocol == "ant-legacy":
         probes = _alternatives(dialect("ant"), link.pipe.medium)
         with suppress(NoAnswer):
-            return await link.ask(probes, patience=timing.probe_first, pause=timing.silence)
+            return await link.probe(probes, patience=timing.probe_first, pause=timing.silence)
     return found

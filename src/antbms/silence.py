@@ -67,6 +67,11 @@ def explain(name: str, where: Address | None, request: str, instead: Heard | Non
             "It may hold another device or protocol, or end before that.",
             f"Next: antbms decode {_typed(where.target)}   shows what it holds.",
         )
+    if where and where.scheme == "sim" and (faults := where.options.get("faults")):
+        return "nothing came", (
+            f"The simulated battery was told to have faults, which keep its answers back: {faults}.",
+            "Next: leave out -o faults, or make them smaller.",
+        )
     if where and where.scheme == "sim":
         return "nothing came", (
             "A simulated battery speaks only the protocol of its address.",

@@ -93,7 +93,7 @@ class Watch:
         self._wake = asyncio.Event()
         self._poll: asyncio.Task[Snapshot] | None = None
         self._iterated = self._paused = self._closed = False
-        self._counted = {"requests": 0, "answers": 0, "stale": 0, "opens": 0, "losses": 0}
+        self._counted = {"requests": 0, "answers": 0, "stale": 0, "probes": 0, "opens": 0, "losses": 0}
         self._failures = 0  # in a row
         self._has_read = self._is_new = False  # is_new: a link whose battery was not asked who it is
         self._since: datetime | None = None
@@ -114,7 +114,8 @@ class Watch:
     def counters(self) -> dict[str, int]:
         """What crossed the link since watching began, over all its openings; no number ever falls.
 
-        `requests`, `answers`, `stale` (answers that nobody waited for), `opens`, `losses`, `rejected.REASON`.
+        `requests`, `answers`, `stale` (answers that nobody waited for), `probes` (unanswered ones of the search for the
+        protocol, which are no `requests`), `opens`, `losses`, `rejected.REASON`.
         """
         return _add(self._counted, self._battery.stats) if self._battery else dict(self._counted)
 
@@ -338,7 +339,7 @@ class Watch:
 def _add(counted: Mapping[str, int], stats: LinkStats) -> dict[str, int]:
     """Counters with those of a link that was opened since."""
     total = dict(counted)
-    link = {"requests": stats.requests, "answers": stats.answers, "stale": stats.stale}
+    link = {"requests": stats.requests, "answers": stats.answers, "stale": stats.stale, "probes": stats.probes}
     for name, count in (*link.items(), *((f"rejected.{reason}", n) for reason, n in stats.rejected.items())):
         total[name] = total.get(name, 0) + count
     return total

@@ -117,6 +117,18 @@ def test_a_simulated_battery_does_not_sleep() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("protocol", [None, "ant"])
+def test_a_simulated_battery_whose_faults_eat_its_answers_says_so(protocol: str | None) -> None:
+    async def main() -> None:
+        with pytest.raises(NoAnswer) as caught:
+            async with antbms.open("sim:", protocol=protocol, options={"faults": "loss:1"}, timing=timing()) as battery:
+                await battery.read()
+        assert "loss:1" in caught.value.hints[0]
+        assert "--protocol" not in caught.value.text()
+
+    run(main())
+
+
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device")
 def test_a_device_without_an_end_is_no_recording() -> None:
     async def main() -> None:

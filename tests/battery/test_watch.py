@@ -197,6 +197,16 @@ def test_a_protocol_that_was_named_is_never_searched() -> None:
     assert {event.protocol for _, event in of(Snapshot, events)} == {"ant"}
 
 
+def test_the_search_for_the_protocol_is_no_loss() -> None:
+    """What no jbd battery answers, because it is for others, says nothing about its link."""
+    world = World("jbd")
+    with worlds(COM9=world):
+        run(gather(one := watch(protocol=None), 20))
+    counters = one.counters
+    assert counters["probes"] >= 2
+    assert counters["requests"] == counters["answers"] > 30
+
+
 def test_counters_never_fall_and_hold_rejections() -> None:
     world = World()
     seen: list[dict[str, int]] = []

@@ -42,6 +42,7 @@ LINK = {
     "requests": "Requests sent",
     "answers": "Answers received",
     "stale": "Answers that nobody waited for",
+    "probes": "Requests of the search for the protocol that were not answered",
     "opens": "Times the link was opened",
     "losses": "Times the link was lost",
 }

@@ -79,6 +79,8 @@ class Watch:
         """Why it is offline, with hints; None while it is read."""
         self.took = 0.0
         """s that the latest reading took."""
+        self.next_try: float | None = None
+        """After a failure: when it is tried again, on `Timing.monotonic`. None while it is tried or read."""
         self._opening = partial(
             open_battery, address, options=options, timing=timing, password=password, name=name, on_note=on_note
         )
@@ -104,6 +106,11 @@ class Watch:
     def online(self) -> bool:
         """Whether the latest reading succeeded."""
         return self._has_read and self._failures == 0 and not self._paused
+
+    @property
+    def failures(self) -> int:
+        """Attempts in a row that failed; 0 while it is read."""
+        return self._failures
 
     @property
     def protocol(self) -> str | None:
@@ -192,7 +199,10 @@ class Watch:
                 if error := poll.exception():
                     if (event := self._say(self._trouble(error))) is not None:
                         yield event
-                    await self._rest(self._back_off())
+                    wait = self._back_off()
+                    self.next_try = self._timing.monotonic() + wait
+                    await self._rest(wait)
+                    self.next_try = None
                     continue
                 snapshot, was_offline = poll.result(), self._said is not None
                 self._has_read, self._said, self._since, self.error = True, None, snapshot.time, None

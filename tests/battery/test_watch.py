@@ -197,6 +197,28 @@ def test_a_protocol_that_was_named_is_never_searched() -> None:
     assert {event.protocol for _, event in of(Snapshot, events)} == {"ant"}
 
 
+def test_how_often_it_failed_and_when_it_is_tried_again() -> None:
+    world = World()
+    world.become("refused")
+    seen = []
+
+    def look() -> None:
+        seen.append((one.failures, None if one.next_try is None else one.next_try - now()))
+
+    with worlds(COM9=world):
+        one = watch()
+        plan: dict[float, Any] = dict.fromkeys((0.1, 0.3, 100, 299), look)
+        run(gather(one, 300, plan | {200: lambda: world.become("well")}))
+    (none, trying), (once, soon), (often, later), well = seen
+    assert (none, trying, once) == (0, None, 1)
+    assert soon is not None
+    assert 0.5 < soon < 1.5
+    assert often > 4
+    assert later is not None
+    assert 0 < later <= 60
+    assert well == (0, None)
+
+
 def test_the_search_for_the_protocol_is_no_loss() -> None:
     """What no jbd battery answers, because it is for others, says nothing about its link."""
     world = World("jbd")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from cli_data import TIME, snapshot
 
-from antbms.cli.shown import Board
+from antbms.cli.shown import Board, Lines, shown
 from antbms.model import Offline
 
 
@@ -45,3 +45,36 @@ def test_what_came_last_is_shown_soon_and_how_long_a_battery_is_away_goes_on(
         assert len(terminal.getvalue()) == count
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("has_sinks", [True, False])
+def test_a_terminal_gets_the_table_whatever_sinks_there_are(monkeypatch: pytest.MonkeyPatch, has_sinks: bool) -> None:
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    assert isinstance(shown(["garage"], print, has_sinks), Board)
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(shown(["garage"], print, has_sinks), Lines)
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
+    assert (shown(["garage"], print, has_sinks) is None) == has_sinks
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert (shown(["garage"], print, has_sinks) is None) == has_sinks
+
+
+def test_on_a_dumb_terminal_readings_are_lines_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+
+    async def main() -> None:
+        sink = shown(["garage"], print, has_sinks=True)
+        assert sink is not None
+        await sink.take([snapshot(), Offline(time=TIME, battery="garage", since=TIME, reason="no answer")])
+        await sink.close()
+
+    asyncio.run(main())
+    first, second = terminal.getvalue().splitlines()
+    assert "13.25 V" in first
+    assert second.endswith("garage  offline: no answer")

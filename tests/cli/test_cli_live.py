@@ -1,16 +1,19 @@
 """The live view and the board of the monitor: what they show, at every width; nothing old looks new."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from cli_data import ALARMED, EMPTY, TIME, snapshot
+from cli_data import ALARMED, DOUBTED, EMPTY, TIME, snapshot
 from msgspec.structs import replace
 from rich.console import Console
 
 from antbms.cli.bars import LINES, PLAIN
-from antbms.cli.live import Session, quality
-from antbms.cli.shown import draw
+from antbms.cli.board import draw
+from antbms.cli.live import Session
+from antbms.cli.plain_line import plain_line
+from antbms.cli.quality import quality
 from antbms.cli.trends import LETTERS, Trend, spark
 from antbms.errors import OpenError
 from antbms.model import Offline
@@ -23,13 +26,16 @@ OFFLINE = Offline(time=TIME, battery="garage", since=TIME - timedelta(seconds=75
 class FakeWatch:
     name, protocol, took, info = "garage", "ant", 0.12, None
     error: Any = None
-    counters = COUNTERS
+    counters: Any = COUNTERS
+    failures = 0
+    next_try: float | None = None
 
 
 def session(*events: Any) -> Session:
     """Events a second apart."""
     clock = iter(range(10_000))
-    one = Session(FakeWatch(), 1.0, ["a remark"], Timing(now=lambda: TIME, monotonic=lambda: float(next(clock))))  # type: ignore[arg-type]
+    timing = Timing(now=lambda: TIME, monotonic=lambda: float(next(clock)))
+    one = Session(FakeWatch(), 1.0, ["a remark"], lambda: "7 rows", timing)  # type: ignore[arg-type]
     for event in events:
         one.add(event)
     return one
@@ -67,8 +73,9 @@ def test_what_it_shows() -> None:
     for part in (
         "readings 1.0 a second",
         "answered in 0.12 s",
-        "150 of 200 requests answered (75%)",
+        "150 of 200 requests answered (75 %)",
         "checksum 3",
+        "7 rows",
         "a remark",
     ):
         assert part in " ".join(shown.split()), part
@@ -88,14 +95,105 @@ def test_being_offline_is_told_with_the_way_out() -> None:
     assert "Is it on?" in shown
 
 
+def test_a_battery_that_is_away_has_no_rate_but_attempts() -> None:
+    one = session(*readings(3))
+    assert "a second" in text(one.draw(80))
+    one.add(OFFLINE)
+    one.watch.failures, one.watch.next_try = 3, 100.0  # type: ignore[misc]
+    shown = text(one.draw(80))
+    assert "a second" not in shown
+    assert "answered in" not in shown
+    assert re.search(r"tried in vain 3 times · next attempt in 1 min 3\d s", shown)
+
+
+def test_a_battery_that_was_never_read_has_attempts_as_well() -> None:
+    one = session(OFFLINE)
+    one.watch.counters = dict.fromkeys(COUNTERS, 0)  # type: ignore[misc]
+    one.watch.failures = 1  # type: ignore[misc]
+    shown = text(one.draw(80))
+    assert "tried in vain once · trying again now" in shown
+
+
+# ---- in a small window
+
+CELLS = tuple(3.3 + n / 1000 for n in range(32))
+PACK = snapshot(cells=CELLS, cell_min=CELLS[0], cell_max=CELLS[-1], cell_spread=0.031, voltage=105.34, power=-2769.9)
+SIZES = [(40, 12), (60, 24), (80, 12), (80, 24), (100, 30), (120, 40), (30, 8), (80, 5)]
+
+
+def fitted(one: Session, width: int, rows: int) -> list[str]:
+    lines = text(one.draw(width, LINES, rows), width).splitlines()
+    assert len(lines) <= rows
+    assert max(map(len, lines)) <= width
+    return lines
+
+
+@pytest.mark.parametrize(("width", "rows"), SIZES)
+@pytest.mark.parametrize(
+    "last", [snapshot(), PACK, ALARMED, DOUBTED, OFFLINE], ids=["4", "32", "alarm", "doubt", "off"]
+)
+def test_it_fits_into_every_window_and_no_number_is_cut(width: int, rows: int, last: Any) -> None:
+    lines = fitted(session(*readings(70), last), width, rows)
+    assert not any("…" in line for line in lines)
+    shown = " ".join(" ".join(lines).split())
+    if rows >= 12 and last in (snapshot(), ALARMED):
+        for part in ("64.5 %", "13.25 V", "-2.50 A"):
+            assert part in shown, part
+    if last is OFFLINE:
+        assert "not found in 10 s" in shown
+
+
+@pytest.mark.parametrize(("width", "rows"), [(80, 24), (80, 12), (40, 20), (60, 16)])
+def test_what_matters_most_stays(width: int, rows: int) -> None:
+    shown = " ".join(" ".join(fitted(session(*readings(70), PACK), width, rows)).split())
+    for part in ("garage", "64.5 %", "105.34 V", "-2.50 A", "charge off", "none", "150 of 200", "75 %"):
+        assert part in shown, part
+    for number, cell in enumerate(CELLS, 1):
+        assert f"{number} {cell:.3f}" in shown
+
+
+def test_what_is_left_out_is_said_and_repeated_things_go_first() -> None:
+    sixteen = session(*readings(70), snapshot(cells=CELLS[:16]))
+    assert not any("higher window" in line for line in fitted(sixteen, 80, 24))
+    assert any("▁" in line or "█" in line for line in fitted(sixteen, 80, 24))  # trends of what stands nowhere else
+    for rows in (5, 8, 12):
+        assert any("higher window" in line for line in fitted(sixteen, 80, rows))
+    high = text(sixteen.draw(80, LINES, 60))
+    assert high == text(sixteen.draw(80))
+
+
+def test_alarms_stay_in_the_smallest_window() -> None:
+    shown = "\n".join(fitted(session(*readings(70), ALARMED), 60, 8))
+    assert "PROTECTION" in shown
+    assert "WARNING" in shown
+
+
+def test_a_battery_that_does_not_tell_its_state_has_one_in_the_view() -> None:
+    for current, word in ((-18.8, "discharging"), (2.0, "charging"), (0.03, "idle"), (-0.03, "idle")):
+        head = text(session(snapshot(current=current, state=None)).draw(80)).splitlines()[0]
+        assert f"  {word} " in head
+        assert word in plain_line(snapshot(current=current, state=None))
+    assert "balancing at night" in text(session(snapshot(state="balancing at night")).draw(80))
+
+
+def test_a_line_of_words_says_all_that_matters() -> None:
+    line = plain_line(ALARMED)
+    for part in ("garage", "64.5 %", "13.25 V", "-2.50 A", "PROTECTION cell overvoltage"):
+        assert part in line
+    assert "DOUBT" in plain_line(DOUBTED)
+    assert plain_line(OFFLINE).endswith("garage  offline: not found in 10 s")
+
+
 def test_counters_in_words() -> None:
     words = dict(quality(COUNTERS))
     assert words == {
-        "150 of 200 requests answered (75%)": True,
-        "lost 1 times": True,
+        "150 of 200 requests answered (75 %)": True,
+        "lost once": True,
         "rejected: checksum 3": True,
-        "1 answers too late": True,
+        "1 answer too late": True,
     }
+    assert "lost 2 times" in dict(quality(COUNTERS | {"losses": 2}))
+    assert "(99 %)" in next(quality(COUNTERS | {"answers": 1999, "requests": 2000}))[0]  # 100 % are all
     assert not list(quality(dict.fromkeys(COUNTERS, 0) | {"rejected.checksum": 0}))[1:]
 
 
@@ -124,13 +222,46 @@ def test_a_trend_keeps_to_its_width_and_holds_all() -> None:
 # ---- the board of the monitor
 
 
-@pytest.mark.parametrize("width", [60, 80, 100])
+LONG_NAME = "socket://verylonghostname.example.org:8899"
+HEAVY = replace(PACK, current=-152.60, power=-16075.4, soc=100.0)
+
+
+def board(latest: Any, width: int, rows: int | None = None) -> list[str]:
+    lines = text(draw(latest, TIME, width, LINES, rows), width).splitlines()
+    assert max(map(len, lines)) <= width
+    return lines
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
 def test_the_board_has_a_line_a_battery(width: int) -> None:
-    lines = text(draw({"garage": ALARMED, "boat": OFFLINE, "shed": None}, TIME, width, LINES), width).splitlines()
-    assert len(lines) == 4
-    garage, boat, shed = lines[1:]
-    assert "64.5 %" in garage
+    lines = board({"garage": ALARMED, "boat": OFFLINE, "shed": None, "jbd": snapshot(state=None)}, width)
+    shown = " ".join(" ".join(lines).split())
+    (boat,) = (line for line in lines if line.startswith("boat"))
     assert "64.5" not in boat
-    assert "offline: not" in boat or width < 80
-    assert "connecting" in shed or width < 80
-    assert "cell overvoltage" in garage or width < 80
+    assert "offline for 1 min 15 s: not found in 10 s" in shown
+    assert "cell overvoltage" in shown
+    assert shown.count("overvoltage") == 1
+    assert "connecting" in shown
+    assert "discharging" in shown or width < 60
+
+
+@pytest.mark.parametrize("width", [30, 40, 50, 60, 70, 80, 100, 120])
+def test_no_number_of_the_board_is_cut_however_long_a_name_is(width: int) -> None:
+    lines = board({LONG_NAME: HEAVY, "garage": snapshot(), "boat": replace(OFFLINE, battery=LONG_NAME)}, width)
+    numbers = set(re.findall(r"-?\d+\.\d+ [%VAW]", "\n".join(lines[1:3])))
+    assert numbers <= {"100.0 %", "105.34 V", "-152.60 A", "-16075.4 W", "0.031 V"} | {
+        "64.5 %", "13.25 V", "-2.50 A", "-33.1 W", "0.004 V"
+    }  # fmt: skip
+    assert {"100.0 %", "64.5 %"} <= numbers
+    assert {"105.34 V", "-152.60 A"} <= numbers or width < 60
+    assert "…" not in "".join(lines).replace(lines[1].split()[0], "")
+    assert lines[1].startswith("socket")
+    assert "not found in 10 s" in " ".join(" ".join(lines).split())
+
+
+def test_a_board_that_is_too_high_begins_with_what_is_wrong() -> None:
+    many: dict[str, Any] = {f"b{number}": snapshot() for number in range(100)} | {"b77": OFFLINE}
+    lines = board(many, 80, 10)
+    assert len(lines) <= 10
+    assert lines[1].startswith("b77")
+    assert lines[-1] == f"and {100 - (len(lines) - 2)} more: a higher window"

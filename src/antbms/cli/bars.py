@@ -13,16 +13,19 @@ MARGIN = 0.1
 
 
 class Style(Struct, frozen=True):
-    """What bars are made of: the whole letter, and letters for its parts, smallest first; and what rules are."""
+    """What bars are made of: the whole letter, and letters for its parts, smallest first; what rules are, and what
+    stands for letters that are left out.
+    """
 
     full: str
     parts: str
     rest: str
     line: str
+    dots: str
 
 
-LINES = Style("━", "╸", "─", "─")
-PLAIN = Style("#", "", ".", "-")
+LINES = Style("━", "╸", "─", "─", "…")
+PLAIN = Style("#", "", ".", "-", "..")
 
 
 def window(lowest: float, highest: float) -> tuple[float, float]:

@@ -7,28 +7,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-import click
-
 from ..csv_lines import append, columns_in, csv_text, fixed, is_torn
 from ..errors import FileError, UsageError
 from ..model import Event, Snapshot
 from ..model.flat import as_text, flatten
+from .wording import several
 
 SHOWN = 4
 """Columns that an error names."""
 
 
 class CsvLog:
-    """A context that is called with each event. Only readings become rows; `otherwise` gets the rest.
+    """A context that is called with each event. Only readings become rows. on_note: told what is worth a remark.
 
     The first reading of a new file makes its columns. A file that exists must have those of this battery; details may
     differ, as a device does not report all of them always. A last line that was torn is ended first. Every row is with
     the system before the next reading. Raises `FileError`, and `UsageError` if the columns are others.
     """
 
-    def __init__(self, path: Path, otherwise: Callable[[Event], None]) -> None:
+    def __init__(self, path: Path, on_note: Callable[[str], None]) -> None:
         self._path = path
-        self._otherwise = otherwise
+        self._on_note = on_note
+        self._count = 0
         self._columns: list[str] = []
         self._is_torn = self._is_new = False
         self._is_checked = False
@@ -58,7 +58,6 @@ class CsvLog:
 
     def __call__(self, event: Event) -> None:
         if not isinstance(event, Snapshot):
-            self._otherwise(event)
             return
         row = flatten(event)
         self._columns = self._columns or list(row)
@@ -67,6 +66,11 @@ class CsvLog:
         self._leave_out(row.keys() - set(self._columns))
         values = [as_text(row.get(name)) for name in self._columns]
         self._write([values])
+        self._count += 1
+
+    def status(self) -> str:
+        """What has been written where, in words."""
+        return f"{several(self._count, 'row')} appended to {self._path}"
 
     def _check(self, row: Iterable[str]) -> None:
         """Compare with what the file holds, but for details."""
@@ -84,7 +88,7 @@ class CsvLog:
 
     def _leave_out(self, names: set[str]) -> None:
         for name in sorted(names - self._left_out):
-            click.echo(f"antbms: {self._path}: has no column {name}, so it is left out", err=True)
+            self._on_note(f"{self._path}: has no column {name}, so it is left out")
         self._left_out |= names
 
     def _write(self, rows: Iterable[Iterable[str]]) -> None:

@@ -49,9 +49,15 @@ def put(
     console.file.flush()  # what goes wrong is told here, not lost at the end
 
 
+def is_screen() -> bool:
+    """Whether standard output is a terminal on which something can be drawn anew."""
+    return sys.stdout.isatty() and not Console().is_dumb_terminal
+
+
 @contextmanager
-def screen(draw: Callable[[int, Style], RenderableType], widest: int = WIDEST) -> Iterator[Callable[[], None]]:
-    """The whole terminal, which shows what `draw` makes, again whenever the function that is yielded is called."""
+def screen(draw: Callable[[int, Style, int], RenderableType], widest: int = WIDEST) -> Iterator[Callable[[], None]]:
+    """The whole terminal, which shows what `draw` makes for a width, a style and a number of rows, again whenever the
+    function that is yielded is called."""
     from rich.live import Live
 
     console = Console(highlight=False, emoji=False)
@@ -59,18 +65,23 @@ def screen(draw: Callable[[int, Style], RenderableType], widest: int = WIDEST) -
 
     def picture() -> RenderableType:
         width = min(console.width, widest)
-        return Constrain(draw(width, style), width)
+        return Constrain(draw(width, style, console.height), width)
 
     with Live(get_renderable=picture, console=console, screen=True, auto_refresh=False) as shown:
         yield shown.refresh
 
 
-def bottom(draw: Callable[[int, Style], RenderableType], widest: int = WIDEST) -> Live:
-    """What `draw` makes, below all that is printed meanwhile; to be started, refreshed and stopped, from any thread."""
+def bottom(draw: Callable[[int, Style, int], RenderableType], widest: int = WIDEST) -> Live:
+    """What `draw` makes as for `screen`, below all that is printed meanwhile; to be started, refreshed and stopped,
+    from any thread."""
     from rich.live import Live
 
     from ..monitor.streams import Direct
 
     console = Console(file=cast(TextIO, Direct(sys.stdout)), highlight=False, emoji=False)
     style = LINES if can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows else PLAIN
-    return Live(get_renderable=lambda: draw(min(console.width, widest), style), console=console, auto_refresh=False)
+    return Live(
+        get_renderable=lambda: draw(min(console.width, widest), style, console.height),
+        console=console,
+        auto_refresh=False,
+    )

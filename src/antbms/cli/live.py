@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.styled import Styled
-from rich.table import Table
 from rich.text import Text
 
 from ..derive import Flow, gap_of, step, times
@@ -19,28 +19,58 @@ from ..model import QUANTITIES, Event, Offline, Snapshot
 from ..timing import DEFAULT, Timing
 from ..watching import Watch
 from .bars import LINES, Style
-from .cells import draw_cells
+from .cells import caption, cell_bars, cell_numbers, scale, short_caption
 from .drawing import SIDE, put, screen
-from .flow import flow
+from .fitting import Part, Step, fit
+from .labelled import labelled
 from .picture import gauge, switches, temperatures, troubles
-from .trends import Trend
-from .wording import clock, duration, number
+from .quality import attempts, pace, quality
+from .trend_table import NEEDED, Trends
+from .wording import clock, duration, middle, state_of
 
-TRENDS = {"voltage": 0.1, "current": 1.0, "power": 20.0, "cell_spread": 0.005, "warmest": 2.0}
-"""What is drawn over time → the least span of it that fills the height, in its unit."""
-LABELS = {"warmest": ("Warmest", "temperatures")}
-"""Label, and row of the catalogue, of what is no quantity itself."""
 RECENT = 60
 """Readings over which their rate is taken."""
+FEW = 3
+"""Alarms and doubts that are shown where there is no room for all."""
+LEAST_NAME = 8
+"""Letters that are left of a name."""
+STEPS = (
+    Step("trends"),  # without what stands elsewhere as well
+    Step("gap"),
+    Step("cells"),  # in more columns
+    Step("rule"),
+    Step("words"),  # in fewer lines
+    Step("cells"),  # without bars
+    Step("hints", hides=True),
+    Step("trends", hides=True),  # in one line
+    Step("since", hides=True),
+    Step("link", hides=True),
+    Step("words", hides=True),  # without temperatures
+    Step("trends", hides=True),  # without the power
+    Step("cells", hides=True),  # only the extremes
+    Step("troubles", hides=True),  # only some
+    Step("words", hides=True),
+)
+"""What a low window does without, in this order."""
 
 
 class Session:
-    """What has been seen of one battery since watching began. `watch` tells about the link."""
+    """What has been seen of one battery since watching began. `watch` tells about the link.
 
-    def __init__(self, watch: Watch, every: float, notes: Sequence[str] = (), timing: Timing = DEFAULT) -> None:
+    notes: remarks, of which the latest is shown. status: what else is done with the readings, in words.
+    """
+
+    def __init__(
+        self,
+        watch: Watch,
+        every: float,
+        notes: Sequence[str] = (),
+        status: Callable[[], str] = str,
+        timing: Timing = DEFAULT,
+    ) -> None:
         self.watch = watch
-        self.notes = notes
-        """Remarks; the latest is shown at the bottom."""
+        self._notes = notes
+        self._status = status
         self._timing = timing
         self._gap = gap_of(every)
         self._every = every
@@ -48,89 +78,110 @@ class Session:
         self._snapshot: Snapshot | None = None
         self._offline: Offline | None = None
         self._times: deque[float] = deque(maxlen=RECENT)
-        self._trends = {name: Trend(span) for name, span in TRENDS.items()}
+        self._trends = Trends()
 
     def add(self, event: Event) -> None:
         """One more event."""
         at = self._timing.monotonic()
         self._flow = step(self._flow, event, self._gap, at)
+        self._trends.add(event)
         if isinstance(event, Offline):
             self._offline = event
-            for trend in self._trends.values():
-                trend.add(None)
+            self._times.clear()  # a pause is no slow reading
             return
         self._offline, self._snapshot = None, event
         self._times.append(at)
-        for name, trend in self._trends.items():
-            trend.add(_warmest(event) if name == "warmest" else getattr(event, name))
 
-    def draw(self, width: int, style: Style = LINES) -> RenderableType:
-        """All of it, `width` columns wide. What is old is dim."""
+    def draw(self, width: int, style: Style = LINES, rows: int | None = None) -> RenderableType:
+        """All of it, `width` columns wide; of what does not fit into so many rows, what matters most. Old is dim."""
         inner = width - 2 * SIDE[1]
-        rule = Rule(style="dim", characters=style.line)
-        blocks: list[RenderableType] = [self._head(inner), rule, *self._trouble()]
+        parts = [Part("head", (self._head(inner, style),)), *self._trouble()]
         if self._snapshot is not None:
-            values = Group(*self._values(self._snapshot, inner, style))
-            blocks.append(Styled(values, "dim") if self._offline else values)
-        blocks.append(self._link(inner))
-        return Group(*(block if block is rule else Padding(block, SIDE) for block in blocks))
+            values = self._values(self._snapshot, inner, style)
+            parts += [_styled(part, "dim") for part in values] if self._offline else values
+        parts += self._link(inner)
+        parts = [Part(name, tuple(one and Padding(one, SIDE) for one in variants)) for name, variants in parts]
+        rule = Part("rule", (Rule(style="dim", characters=style.line), None))
+        return fit([parts[0], rule, *parts[1:]], STEPS, width, rows)
 
-    def _head(self, width: int) -> RenderableType:
+    def _head(self, width: int, style: Style) -> Text:
+        """Who, and how it is; a narrow window leaves out the model, then the date, then letters of the name."""
         watch, snapshot = self.watch, self._snapshot
-        left = Text.assemble((watch.name, "bold"), "  ", (watch.protocol or "", "cyan"))
-        if snapshot is not None and snapshot.state is not None and not self._offline:
-            left.append(f"  {snapshot.state}")
-        if watch.info is not None and watch.info.model:
-            left.append(f"  {watch.info.model}", "dim")
+        words = [(watch.protocol or "", "cyan")]
         if self._offline:
             seconds = (self._timing.now() - self._offline.since).total_seconds()
-            right = Text(f" OFFLINE for {duration(seconds)} ", "bold white on red")
+            right = [Text(f" OFFLINE for {duration(seconds)} ", "bold white on red")]
         elif snapshot is not None:
-            right = Text(clock(snapshot.time), "dim")
+            words.append((state_of(snapshot) or "", ""))
+            time = clock(snapshot.time)
+            right = [Text(time, "dim"), Text(time.split()[1][: len("00:00:00")], "dim")]
         else:
-            right = Text("connecting", "yellow")
-        left.truncate(max(0, width - right.cell_len - 2), overflow="ellipsis")
-        return Text.assemble(left, " " * (width - left.cell_len - right.cell_len), right)
+            right = [Text("connecting", "yellow")]
+        model = (watch.info.model if watch.info is not None else None) or ""
+        left, end, room = Text(), right[0], width
+        for told, end in product(([*words, (model, "dim")], words), right):
+            left = Text.assemble(*((f"  {word}", colour) for word, colour in told if word))
+            room = width - left.cell_len - end.cell_len - 2
+            if room >= min(len(watch.name), 2 * LEAST_NAME):
+                break
+        head = Text.assemble((middle(watch.name, max(LEAST_NAME, room), style.dots), "bold"), left)
+        if head.cell_len + end.cell_len + 1 > width:
+            return Text("\n").join([head, end])
+        return Text.assemble(head, " " * (width - head.cell_len - end.cell_len), end)
 
-    def _trouble(self) -> Iterator[RenderableType]:
+    def _trouble(self) -> Iterator[Part]:
         if self._offline:
             hints = self.watch.error.hints if self.watch.error is not None else ()
-            yield Group(Text(self._offline.reason, "red"), *(Text(f"  {hint}", "dim") for hint in hints), "")
+            yield Part("reason", (Text(self._offline.reason, "red"),))
+            if hints:
+                yield Part("hints", (Text("\n".join(f"  {hint}" for hint in hints), "dim"), None))
+            if self._snapshot is not None:
+                yield _gap()
 
-    def _values(self, snapshot: Snapshot, width: int, style: Style) -> Iterator[RenderableType]:
-        yield from troubles(snapshot, width)
-        yield gauge(snapshot, width, style)
-        yield ""
-        yield self._trend_table(width, style)
-        yield ""
-        yield from draw_cells(snapshot, width, style)
-        words = Table.grid(padding=(0, 2, 0, 0))
-        words.add_column(style="dim", no_wrap=True)
-        for label, items in (
-            ("Temperatures", list(temperatures(snapshot))),
-            ("Switches", list(switches(snapshot))),
-            ("Alarms", [] if snapshot.alarms else [Text("none", "green")]),
-            ("Since then", list(self._counted(snapshot))),
-        ):
-            if items:
-                words.add_row(label, flow(items, width - len("Temperatures") - 2))
-        yield words
-
-    def _trend_table(self, width: int, style: Style) -> Table:
-        table = Table.grid(padding=(0, 1, 0, 0))
-        for column in ({"style": "dim"}, {"justify": "right", "style": "bold"}, {}, {}, {"style": "dim"}):
-            table.add_column(no_wrap=True, **column)  # type: ignore[arg-type]
-        room = max(10, width - 46)
-        for name, trend in self._trends.items():
-            label, row_name = LABELS.get(name, (QUANTITIES[name].label if name in QUANTITIES else name, name))
-            row, snapshot = QUANTITIES[row_name], self._snapshot
-            if trend.ends is None or snapshot is None:
-                continue
-            value = _warmest(snapshot) if name == "warmest" else getattr(snapshot, name)
-            low, high = (number(row, end) for end in trend.ends)
-            line = Text(trend.draw(room, style).ljust(room), "cyan")
-            table.add_row(label, number(row, value), row.unit, line, f"{low} to {high}")
-        return table
+    def _values(self, snapshot: Snapshot, width: int, style: Style) -> list[Part]:
+        parts = []
+        if (sheet := troubles(snapshot)) is not None:
+            parts += [Part("troubles", (sheet, troubles(snapshot, FEW))), _gap()]
+        trends = self._trends
+        parts += [
+            Part("gauge", (gauge(snapshot, width, style),)),
+            _gap(),
+            Part(
+                "trends",
+                (
+                    trends.table(snapshot, width, style),
+                    trends.table(snapshot, width, style, NEEDED),
+                    trends.line(snapshot, width),
+                    trends.line(snapshot, width, NEEDED[:2]),
+                ),
+            ),
+            _gap(),
+        ]
+        if snapshot.cells:
+            extremes, which = caption(snapshot, width), short_caption(snapshot)
+            wide = Group(extremes, cell_bars(snapshot, width, style))
+            dense = Group(which, cell_bars(snapshot, width, style, words=False))
+            parts += [
+                Part("cells", (wide, dense, Group(which, cell_numbers(snapshot, width)), extremes)),
+                Part("gap", (scale(snapshot), None)),
+                _gap(),
+            ]
+        heat, on_off = list(temperatures(snapshot)), list(switches(snapshot))
+        none = [] if snapshot.alarms else [Text("none", "green")]
+        fewer = [("Switches", on_off), ("Alarms", none)]
+        parts.append(
+            Part(
+                "words",
+                (
+                    labelled([("Temperatures", heat), *fewer], width),
+                    labelled([("Temperatures", heat), *fewer], width, dense=True),
+                    labelled(fewer, width, dense=True),
+                    None,
+                ),
+            )
+        )
+        since = labelled([("Since then", list(self._counted(snapshot)))], width)
+        return [*parts, Part("since", (since, None))]
 
     def _counted(self, snapshot: Snapshot) -> Iterator[Text]:
         """What went in and out, and how long it will last; a time that the device reports itself stands first."""
@@ -146,35 +197,29 @@ class Session:
             if seconds:
                 yield Text.assemble((f"{QUANTITIES[name].label.lower()} ", "dim"), duration(seconds))
 
-    def _link(self, width: int) -> RenderableType:
-        """How often and how quickly it answers, and what went wrong."""
-        items = []
-        if len(self._times) > 1:
-            seconds = (self._times[-1] - self._times[0]) / (len(self._times) - 1)
-            pace = f"every {seconds:.1f} s" if seconds >= 1.05 or self._every > 1 else f"{1 / seconds:.1f} a second"
-            items.append(Text(f"readings {pace}"))
-            items.append(Text(f"answered in {self.watch.took:.2f} s"))
-        items += [Text(text, "yellow" if is_bad else "") for text, is_bad in quality(self.watch.counters)]
-        items += [Text(note, "dim") for note in self.notes[-1:]]
-        return Group("", Text.assemble(("Link  ", "dim"), flow(items, width - 6)))
+    def _link(self, width: int) -> list[Part]:
+        """How often and how quickly it answers, what went wrong, and when it is tried again."""
+        now = self._timing.monotonic()
+        if self._offline or self._snapshot is None:
+            first = list(attempts(self.watch, now))
+        else:
+            first = list(pace(self._times, self._every, self.watch.took))
+        found = list(quality(self.watch.counters))
+        items = [Text(text) for text in first] + [Text(text, "yellow" if is_bad else "") for text, is_bad in found]
+        notes = [Text(note, "dim") for note in (self._status(), *self._notes[-1:]) if note]
+        if not items and not notes:
+            return []
+        all_of_it = labelled([("Link", [*items, *notes])], width)
+        most = [Text(text) for text in first[:2]] if self._offline else items[len(first) : len(first) + 1]
+        return [_gap(), Part("link", (all_of_it, labelled([("Link", [*most, *notes])], width, dense=True)))]
 
 
-def quality(counters: Mapping[str, int]) -> Iterator[tuple[str, bool]]:
-    """Counters of a link in words, and whether each tells of a trouble."""
-    asked, answered = counters["requests"], counters["answers"]
-    if asked:
-        yield f"{answered} of {asked} requests answered ({answered / asked:.0%})", answered < 0.9 * asked
-    if counters["losses"]:
-        yield f"lost {counters['losses']} times", True
-    rejected = {name.partition(".")[2]: count for name, count in counters.items() if name.startswith("rejected.")}
-    if rejected:
-        yield "rejected: " + ", ".join(f"{reason} {count}" for reason, count in rejected.items()), True
-    if counters["stale"]:
-        yield f"{counters['stale']} answers too late", True
+def _gap() -> Part:
+    return Part("gap", (Text(), None))
 
 
-def _warmest(snapshot: Snapshot) -> float | None:
-    return max((value for value in snapshot.temperatures.values() if value is not None), default=None)
+def _styled(part: Part, style: str) -> Part:
+    return Part(part.name, tuple(one and Styled(one, style) for one in part.variants))
 
 
 @contextmanager

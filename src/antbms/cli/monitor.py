@@ -25,7 +25,8 @@ Examples:
   antbms monitor -c antbms.toml --check           is the file right?
 
 Without DEVICE and -c it takes the file that $ANTBMS_CONFIG names, antbms.toml in this folder, or the one in the user's
-configuration folder. Where no readings are handed on, they are shown; to a program as lines of JSON.
+configuration folder. On a terminal it shows the latest of each battery. Where readings are not handed on, they are
+printed for another program, as lines of JSON.
 """
 
 
@@ -139,16 +140,16 @@ async def _monitor(config: Config, path: Path | None, totals: Path | None) -> in
     from ..monitor.logs import set_up
     from ..monitor.systemd import serve
     from .pause import file_of
+    from .shown import shown
     from .stop import stopping
 
     log = set_up(config.monitor.log_format, config.monitor.log_level)
     sinks: dict[str, Sink] = {}
     try:
         with stopping() as stop:
-            if not config.sinks:
-                from .shown import shown
-
-                sinks["screen"] = shown(config.batteries, stop.set)
+            screen = shown(config.batteries, stop.set, bool(config.sinks))
+            if screen is not None:
+                sinks["screen"] = screen
             with _naming(path or "given devices"):
                 monitor = Monitor(config, sinks=sinks, totals=totals, pauses=file_of(config))
             await serve(monitor, stop)

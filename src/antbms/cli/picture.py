@@ -16,7 +16,7 @@ from .bars import LINES, Style, bar
 from .cells import draw_cells
 from .drawing import NARROWEST, SIDE, put
 from .flow import flow
-from .wording import amount, clock, doubt_texts, phrase
+from .wording import IDLE, amount, clock, direction, doubt_texts, phrase
 
 GAP = 4
 """Columns between what is measured and what is counted."""
@@ -48,7 +48,7 @@ def picture(snapshot: Snapshot, width: int, style: Style = LINES) -> RenderableT
     blocks = (
         _header(snapshot, inner),
         rule,
-        *troubles(snapshot, inner),
+        *_troubles(snapshot),
         _quantities(snapshot, inner, style),
         *draw_cells(snapshot, inner, style),
         _words(snapshot, inner),
@@ -66,17 +66,26 @@ def _header(snapshot: Snapshot, width: int) -> RenderableType:
     return Text.assemble(who, " " * (width - who.cell_len - time.cell_len), time)
 
 
-def troubles(snapshot: Snapshot, width: int) -> Iterator[RenderableType]:
+def _troubles(snapshot: Snapshot) -> Iterator[RenderableType]:
     """Alarms and doubts, before anything else."""
+    if (sheet := troubles(snapshot)) is not None:
+        yield Group(sheet, "")
+
+
+def troubles(snapshot: Snapshot, most: int | None = None) -> RenderableType | None:
+    """Alarms and doubts, a line each, if there are any; most: of these, the rest is counted."""
     doubts = [("doubt", Text(text, "magenta")) for text in doubt_texts(snapshot.doubts)]
     alarms = [
         (alarm.severity, Text.assemble((alarm.text, "bold"), (f"  {alarm.code}", "dim"))) for alarm in snapshot.alarms
     ]
-    if lines := [*alarms, *doubts]:
-        sheet = Table.grid(padding=(0, 2, 0, 0))
-        for word, text in lines:
-            sheet.add_row(Text(f" {word.upper()} ", _SEVERITY[word]), text)
-        yield Group(sheet, "")
+    lines = [*alarms, *doubts]
+    if not lines:
+        return None
+    sheet = Table.grid(padding=(0, 2, 0, 0))
+    for word, text in lines[:most]:
+        sheet.add_row(Text(f" {word.upper()} ", _SEVERITY[word]), text)
+    left = len(lines) - len(lines[:most])
+    return Group(sheet, Text(f" and {left} more", "bold red")) if left else sheet
 
 
 def _quantities(snapshot: Snapshot, width: int, style: Style) -> RenderableType:
@@ -114,8 +123,8 @@ def _lines(snapshot: Snapshot, kind: Kind) -> Iterator[Line]:
 
 def _direction(snapshot: Snapshot) -> str:
     """What the sign of the current means, unless the device says it."""
-    word = "" if not snapshot.current else "charging" if snapshot.current > 0 else "discharging"
-    return "" if word == snapshot.state else word
+    word = direction(snapshot.current)
+    return "" if word in (IDLE, snapshot.state) else word or ""
 
 
 def _doubted(snapshot: Snapshot, row: Quantity) -> str:

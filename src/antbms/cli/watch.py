@@ -16,6 +16,7 @@ from .device import LONGEST, Seconds, device_arguments, json_option, look_up
 if TYPE_CHECKING:
     from ..model import Event
     from ..watching import Watch
+    from .csv_log import CsvLog
 
 EPILOG = """\b
 Examples:
@@ -24,6 +25,7 @@ Examples:
   antbms watch COM5 --csv garage.csv --every 60  a line a minute, for a spreadsheet
   antbms watch sim: --json --count 3             three readings, then an end
 
+On a terminal it is shown live also while it is written to a CSV file; with TERM=dumb as a line a reading.
 It connects again by itself for as long as it takes. In JSON, a line with `reason` says that the battery cannot be read.
 A CSV file that exists is continued if it has the same columns.
 """
@@ -76,20 +78,32 @@ async def _watch(
 ) -> None:
     import antbms
 
+    from .csv_log import CsvLog
+    from .drawing import is_screen
+
     known = look_up(device, protocol, options)
     notes: list[str] = []
-    is_live = not as_json and csv is None and sys.stdout.isatty()
+    is_live = not as_json and is_screen()
+    on_note = notes.append if is_live else _note
     watch = antbms.watch(
         known.address,
         every,
         name=known.name,
         protocol=known.protocol,
         options=known.options,
-        on_note=notes.append if is_live else _note,
+        on_note=on_note,
     )
+    log = CsvLog(csv, on_note) if csv is not None else None
     try:
-        with _live(watch, every, notes) if is_live else _output(watch, csv) as show:
+        with (
+            log or nullcontext(),
+            _live(watch, every, notes, log)
+            if is_live
+            else nullcontext(_lines(watch, log is not None, as_json)) as show,
+        ):
             async for event in watch:
+                if log is not None:
+                    log(event)
                 show(event)
                 if count is not None and isinstance(event, antbms.Snapshot):
                     count -= 1
@@ -99,18 +113,19 @@ async def _watch(
         await watch.close()
 
 
-def _live(watch: Watch, every: float, notes: list[str]) -> AbstractContextManager[Show]:
+def _live(watch: Watch, every: float, notes: list[str], log: CsvLog | None) -> AbstractContextManager[Show]:
     from .live import Session, live
 
-    return live(Session(watch, every, notes))
+    return live(Session(watch, every, notes, log.status if log is not None else str))
 
 
-def _output(watch: Watch, csv: Path | None) -> AbstractContextManager[Show]:
-    if csv is not None:
-        from .csv_log import CsvLog
+def _lines(watch: Watch, has_log: bool, as_json: bool) -> Show:
+    """What is printed: for a program JSON, unless it has a file; on a terminal that can do no more, words."""
+    if sys.stdout.isatty() and not as_json:
+        from .plain_line import plain_line
 
-        return CsvLog(csv, lambda event: tell(watch, event))
-    return nullcontext(lambda event: click.echo(event.to_json()))
+        return lambda event: click.echo(plain_line(event)) if not hasattr(event, "reason") else tell(watch, event)
+    return (lambda event: tell(watch, event)) if has_log else (lambda event: click.echo(event.to_json()))
 
 
 def tell(watch: Watch, event: Event) -> None:

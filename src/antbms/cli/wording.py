@@ -6,12 +6,18 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from ..model import QUANTITIES, Doubt, Quantity
+from rich.cells import cell_len, set_cell_size
+
+from ..model import QUANTITIES, Doubt, Quantity, Snapshot
 
 NONE = "–"
 """What stands for a value that is not known."""
 FEW = 4
 """Doubted values of one quantity that are printed; the picture and the JSON have all."""
+
+IDLE, CHARGING, DISCHARGING = "idle", "charging", "discharging"
+AT_REST = 0.05
+"""A. A current below this may be an error of its measurement: it says nothing about the direction."""
 
 _SPANS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -37,6 +43,37 @@ def amount(row: Quantity, value: Any) -> tuple[str, str]:
 def phrase(row: Quantity, value: Any) -> str:
     """Value and unit as one text."""
     return " ".join(filter(None, amount(row, value)))
+
+
+def direction(current: float | None) -> str | None:
+    """What the sign of a current (A) means; None if there is none."""
+    if current is None:
+        return None
+    return IDLE if abs(current) < AT_REST else CHARGING if current > 0 else DISCHARGING
+
+
+def state_of(snapshot: Snapshot) -> str | None:
+    """The state as the device words it; of those that do not say it, what the current means. For views only."""
+    return snapshot.state if snapshot.state is not None else direction(snapshot.current)
+
+
+def times(count: int) -> str:
+    """How often: `once`, `3 times`."""
+    return "once" if count == 1 else f"{count} times"
+
+
+def several(count: int, word: str) -> str:
+    """`1 doubt`, `2 doubts`."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def middle(text: str, width: int, dots: str = "…") -> str:
+    """The text, or its beginning and end, if it is longer than `width` letters: both tell one name from another."""
+    if cell_len(text) <= width:
+        return text
+    room = max(width - len(dots), 0)
+    end = set_cell_size(text[::-1], room // 2)[::-1]
+    return f"{set_cell_size(text, room - room // 2).rstrip()}{dots}{end.lstrip()}"
 
 
 def duration(seconds: float) -> str:

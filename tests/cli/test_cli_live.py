@@ -162,6 +162,12 @@ def test_what_is_left_out_is_said_and_repeated_things_go_first() -> None:
     assert high == text(sixteen.draw(80))
 
 
+def test_nothing_is_left_on_the_terminal_before_anything_is_known() -> None:
+    assert not session().has_begun
+    assert session(OFFLINE).has_begun
+    assert session(EMPTY).has_begun
+
+
 def test_alarms_stay_in_the_smallest_window() -> None:
     shown = "\n".join(fitted(session(*readings(70), ALARMED), 60, 8))
     assert "PROTECTION" in shown
@@ -181,6 +187,11 @@ def test_a_line_of_words_says_all_that_matters() -> None:
     for part in ("garage", "64.5 %", "13.25 V", "-2.50 A", "PROTECTION cell overvoltage"):
         assert part in line
     assert "DOUBT" in plain_line(DOUBTED)
+    for width in (30, 40, 60, 80):
+        lines = plain_line(replace(HEAVY, state="discharging"), width).splitlines()
+        assert max(map(len, lines)) < width
+        for part in ("100.0 %", "105.34 V", "-152.60 A", "-16075.4 W"):
+            assert any(part in line for line in lines), part
     assert plain_line(OFFLINE).endswith("garage  offline: not found in 10 s")
 
 

@@ -40,6 +40,7 @@ STEPS = (
     Step("cells"),  # in more columns
     Step("rule"),
     Step("words"),  # in fewer lines
+    Step("troubles"),  # without their codes
     Step("cells"),  # without bars
     Step("hints", hides=True),
     Step("trends", hides=True),  # in one line
@@ -92,6 +93,11 @@ class Session:
         self._offline, self._snapshot = None, event
         self._times.append(at)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything is known yet."""
+        return self._snapshot is not None or self._offline is not None
+
     def draw(self, width: int, style: Style = LINES, rows: int | None = None) -> RenderableType:
         """All of it, `width` columns wide; of what does not fit into so many rows, what matters most. Old is dim."""
         inner = width - 2 * SIDE[1]
@@ -134,14 +140,15 @@ class Session:
             hints = self.watch.error.hints if self.watch.error is not None else ()
             yield Part("reason", (Text(self._offline.reason, "red"),))
             if hints:
-                yield Part("hints", (Text("\n".join(f"  {hint}" for hint in hints), "dim"), None))
+                yield Part("hints", (Padding(Text("\n".join(hints), "dim"), (0, 0, 0, 2)), None))
             if self._snapshot is not None:
                 yield _gap()
 
     def _values(self, snapshot: Snapshot, width: int, style: Style) -> list[Part]:
         parts = []
         if (sheet := troubles(snapshot)) is not None:
-            parts += [Part("troubles", (sheet, troubles(snapshot, FEW))), _gap()]
+            short = troubles(snapshot, codes=False)
+            parts += [Part("troubles", (sheet, short, troubles(snapshot, FEW, codes=False))), _gap()]
         trends = self._trends
         parts += [
             Part("gauge", (gauge(snapshot, width, style),)),
@@ -243,4 +250,5 @@ def live(session: Session) -> Iterator[Callable[[Event], None]]:
             finally:
                 ticking.cancel()
     finally:
-        put(session.draw)
+        if session.has_begun:
+            put(session.draw)

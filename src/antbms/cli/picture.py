@@ -72,11 +72,12 @@ def _troubles(snapshot: Snapshot) -> Iterator[RenderableType]:
         yield Group(sheet, "")
 
 
-def troubles(snapshot: Snapshot, most: int | None = None) -> RenderableType | None:
-    """Alarms and doubts, a line each, if there are any; most: of these, the rest is counted."""
+def troubles(snapshot: Snapshot, most: int | None = None, *, codes: bool = True) -> RenderableType | None:
+    """Alarms, with their codes, and doubts, a line each, if there are any; most: of these, the rest is counted."""
     doubts = [("doubt", Text(text, "magenta")) for text in doubt_texts(snapshot.doubts)]
     alarms = [
-        (alarm.severity, Text.assemble((alarm.text, "bold"), (f"  {alarm.code}", "dim"))) for alarm in snapshot.alarms
+        (alarm.severity, Text.assemble((alarm.text, "bold"), (f"  {alarm.code}" * codes, "dim")))
+        for alarm in snapshot.alarms
     ]
     lines = [*alarms, *doubts]
     if not lines:

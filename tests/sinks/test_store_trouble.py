@@ -8,8 +8,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from store_data import Clock, at, database, fill, offline, reading, run, store
 
 from antbms import history
@@ -69,6 +72,27 @@ def test_readings_after_the_clock_was_set_back_by_whole_seconds(tmp_path: Path) 
     assert sorted(snapshot.uptime or 0 for snapshot in stored(file)) == list(range(1540))
     hours = history.rollups(file, "garage", at(-3600), at(3600), "hour")
     assert sum(hour.count for hour in hours) == 1540
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.integers(0, 200_000), min_size=1, max_size=40),
+    st.lists(st.tuples(st.integers(1, 8), st.integers(0, 6)), min_size=40, max_size=40),
+)
+def test_every_reading_is_stored_once_whatever_its_time(times: list[int], cuts: list[tuple[int, int]]) -> None:
+    """Times collide, and lie side by side; batches come again, also when others have come since they began."""
+    snapshots = [reading(time % 7 / 1000 + time // 50_000 * 900, uptime=number) for number, time in enumerate(times)]
+    batches, left = [], snapshots
+    for size, more in cuts:
+        batches += [left[:size], left[: size + more]]
+        left = left[size:]
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "s.db"
+        fill(file, *filter(None, batches))
+        assert sorted(snapshot.uptime or 0 for snapshot in stored(file)) == list(range(len(snapshots)))
+        for resolution in ("minute", "hour"):
+            rows = history.rollups(file, "garage", at(-(10**6)), at(10**6), resolution)
+            assert sum(row.count for row in rows) == len(snapshots)
 
 
 def test_two_stores_may_write_to_one_file(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ FLOORS = {
     "errors": 1,
     "extras": 1,
     "timing": 1,
+    "worker": 1,
     "folders": 1,
     "locks": 1,
     "protocol": 2,

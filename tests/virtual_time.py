@@ -5,11 +5,12 @@ For what lies in this process alone. Where nothing is left to wait for, `run` ra
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from antbms.timing import Timing
+from antbms.worker import Worker
 
 T = TypeVar("T")
 
@@ -58,6 +59,13 @@ def wall_clock() -> datetime:
 def timing(**changes: Any) -> Timing:
     """The real durations on the loop's clock."""
     return Timing(**{"now": wall_clock, "monotonic": now} | changes)
+
+
+class AtOnce(Worker):
+    """In place of a thread, which keeps no virtual time."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        return work()
 
 
 def run(coroutine: Coroutine[Any, Any, T], longest: float = LONGEST) -> T:

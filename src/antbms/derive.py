@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from operator import add
 from typing import Any, Final
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from .model import Event, Snapshot
 
@@ -29,6 +30,8 @@ SMOOTH: Final = 120.0
 """s over which the current is averaged for the times to full and to empty: a kettle must not make them jump."""
 LONGEST: Final = 360_000
 """s (100 h): above this, a time to full or to empty says no more than that it is far away."""
+DIGITS: Final = 3
+"""Of totals, where they are published."""
 
 _NEEDED: Final = frozenset({"voltage", "current", "power", "state"})
 """A doubt about one of these, also about which way the current flows, and the reading does not count."""
@@ -41,6 +44,9 @@ class Totals(Struct, frozen=True, gc=False):
     energy_discharged: float = 0.0
     charge_in: float = 0.0
     charge_out: float = 0.0
+
+    def __add__(self, more: Totals) -> Totals:
+        return Totals(*map(add, astuple(self), astuple(more)))
 
 
 class Sample(Struct, frozen=True, gc=False):
@@ -115,17 +121,16 @@ def times(snapshot: Snapshot, mean: float | None) -> tuple[int | None, int | Non
     return (_time(full - left, mean), None) if mean > 0 else (None, _time(left, -mean))
 
 
-def with_derived(snapshot: Snapshot, totals: Totals, mean: float | None) -> Snapshot:
-    """The snapshot with these quantities as further details; what the device itself reports stays."""
+def with_derived(snapshot: Snapshot, totals: Totals | None, mean: float | None) -> Snapshot:
+    """The snapshot with these quantities as further details; what the device itself reports stays.
+
+    totals: None where they are not known now.
+    """
     to_full, to_empty = times(snapshot, mean)
     derived: dict[str, Any] = {
-        "energy_charged": round(totals.energy_charged, 3),
-        "energy_discharged": round(totals.energy_discharged, 3),
-        "charge_in": round(totals.charge_in, 3),
-        "charge_out": round(totals.charge_out, 3),
-        "time_to_full": to_full,
-        "time_to_empty": to_empty,
+        name: None if totals is None else round(getattr(totals, name), DIGITS) for name in Totals.__struct_fields__
     }
+    derived |= {"time_to_full": to_full, "time_to_empty": to_empty}
     return replace(snapshot, details=derived | snapshot.details)
 
 

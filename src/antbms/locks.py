@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -23,7 +24,9 @@ def hold(path: Path) -> BinaryIO | None:
             file.seek(LOCKED_AT)
             try:
                 msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            except OSError:
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EDEADLK):
+                    raise
                 file.close()
                 return None
             file.seek(0)

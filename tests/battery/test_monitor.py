@@ -1,6 +1,7 @@
 """Many batteries and many sinks: one that hangs, fails or floods touches no other."""
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from antbms.errors import LinkError, SinkError, UsageError, WrongPassword
 from antbms.model import Event, Offline, Outcome, Snapshot
 from antbms.monitor import Lane, Monitor
 from antbms.timing import Timing
-from virtual_time import now, run, timing, wall_clock
+from virtual_time import AtOnce, now, run, timing, wall_clock
 
 Log = pytest.LogCaptureFixture
 
@@ -620,10 +621,7 @@ def test_the_sections_of_sinks_are_built_with_what_they_need() -> None:
 def test_energy_goes_on_after_a_restart_and_what_was_published_never_goes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def at_once(work: Callable[..., None], *arguments: Any) -> None:
-        work(*arguments)
-
-    monkeypatch.setattr("antbms.ledger.asyncio.to_thread", at_once)  # a thread keeps no virtual time
+    monkeypatch.setattr("antbms.ledger.Worker", AtOnce)
     totals, published, used = tmp_path / "totals.json", [], 0.0
     world = World()
     for _ in range(3):
@@ -636,6 +634,38 @@ def test_energy_goes_on_after_a_restart_and_what_was_published_never_goes_back(
     assert published[0] == 0.0
     assert 0.98 * used < published[-1] < used  # but for the pauses of the restarts, and the last commits
     assert published[1200] >= published[590] > 0
+
+
+def test_energy_that_cannot_be_kept_is_not_published_until_it_can_and_then_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Log
+) -> None:
+    """A card that is read-only while the monitor starts. What was published before never goes back."""
+    monkeypatch.setattr("antbms.ledger.Worker", AtOnce)
+    totals, world, good = tmp_path / "totals.json", World(), Good()
+    first = b'{"version":1,"batteries":{"COM9":{"energy_discharged":7.5},"boat":{"charge_in":2.0}}}'
+    totals.write_bytes(first)
+
+    def read_only(path: Path) -> Any:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(300, broken.undo)
+        await monitored(Monitor(config("COM9"), timing(), {"good": good}, totals), 600)
+
+    with worlds(COM9=world), pytest.MonkeyPatch.context() as broken, caplog.at_level(logging.INFO):
+        broken.setattr("antbms.ledger._locked", read_only)
+        run(main())
+    published = [one.details["energy_discharged"] for one in good.events if isinstance(one, Snapshot)]
+    before, after = published[:298], published[306:]
+    assert set(before) == {None}
+    used = -sum(one.power or 0.0 for one in good.events if isinstance(one, Snapshot)) / 3.6e6
+    assert all(7.5 <= a <= b for a, b in pairwise(after) if a is not None and b is not None)
+    assert after[-1] == pytest.approx(7.5 + used, abs=0.01 * used + 0.001)  # what was counted meanwhile is in it
+    assert b'"boat":{"energy_charged":0.0,"energy_discharged":0.0,"charge_in":2.0' in totals.read_bytes()
+    texts = [record.getMessage() for record in caplog.records if "totals" in record.getMessage()]
+    assert len(texts) == 2
+    assert texts[0].startswith(f"totals: {totals}: read-only file system; counters of energy are not published")
+    assert texts[1].endswith("written again")
 
 
 def test_energy_is_the_same_if_the_clock_is_set_meanwhile() -> None:
@@ -665,10 +695,11 @@ def test_energy_is_the_same_if_the_clock_is_set_meanwhile() -> None:
 def test_stopping_is_in_time_even_if_the_disk_of_the_totals_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def never(*_: Any) -> None:
-        await asyncio.Event().wait()
+    class Never(AtOnce):
+        async def run(self, work: Callable[[], Any]) -> Any:
+            await asyncio.Event().wait()
 
-    monkeypatch.setattr("antbms.ledger.asyncio.to_thread", never)
+    monkeypatch.setattr("antbms.ledger.Worker", Never)
     with worlds(COM9=World()):
         run(monitored(Monitor(config("COM9"), timing(), {"good": Good()}, tmp_path / "t.json"), 60))
 

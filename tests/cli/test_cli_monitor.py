@@ -87,6 +87,90 @@ def test_a_reader_that_does_not_read_holds_no_battery_and_a_signal_ends_it(tmp_p
     assert process.returncode == 0
 
 
+SLOW_NAMES = """
+import socket, sys, time
+known = socket.getaddrinfo
+
+def getaddrinfo(host, *rest, **more):
+    if "dead" in str(host):
+        time.sleep(60)
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+    return known(host, *rest, **more)
+
+socket.getaddrinfo = getaddrinfo
+from antbms.cli.main import entry
+entry()
+"""
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """Also if the test fails."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_names_that_take_long_to_look_up_hold_up_no_other_battery_nor_the_end(tmp_path: Path) -> None:
+    """Twelve of them are more than the threads that asyncio has by itself. The totals are a further witness."""
+    totals, many = tmp_path / "totals.json", tmp_path / "many.toml"
+    batteries = "".join(f'[batteries.dead{n}]\naddress = "socket://dead{n}.local:1"\n' for n in range(12))
+    server = subprocess.Popen(
+        [sys.executable, "-m", "antbms", "sim", "--tcp", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    with ended(server) as far:
+        assert far.stdout is not None
+        address = far.stdout.readline().strip().replace("127.0.0.1", "localhost")
+        many.write_text(
+            f"[monitor]\nevery = 0.5\nstate = '{totals}'\n{batteries}[batteries.good]\naddress = '{address}'\n", "utf-8"
+        )
+        monitor = subprocess.Popen(
+            [sys.executable, "-c", SLOW_NAMES, "monitor", "-c", str(many)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )  # fmt: skip
+        with ended(monitor) as process:
+            assert process.stdout is not None
+            began = time.monotonic()
+            line = json.loads(process.stdout.readline())
+            assert time.monotonic() - began < 9
+            while not totals.exists():
+                assert time.monotonic() - began < 15, "the totals are not written"
+                time.sleep(0.1)
+            told = time.monotonic()
+            process.send_signal(getattr(signal, next(iter(SIGNALS))))
+            _, log = process.communicate(timeout=20)
+            assert time.monotonic() - told < 6
+    assert line["battery"] == "good"
+    assert "voltage" in line
+    assert process.returncode == next(iter(SIGNALS.values()))
+    assert "Traceback" not in log
+
+
+def test_where_energy_cannot_be_kept_all_else_goes_on_and_a_check_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    state, config = tmp_path / "file" / "totals.json", tmp_path / "antbms.toml"
+    config.write_text(f"[monitor]\nevery = 0.2\nstate = '{state}'\n[batteries.a]\naddress = 'sim:'\n", "utf-8")
+    with ended(start("-c", str(config))) as process:
+        assert process.stdout is not None
+        line = json.loads(process.stdout.readline())
+        process.send_signal(getattr(signal, next(iter(SIGNALS))))
+        _, log = process.communicate(timeout=10)
+    assert process.returncode == next(iter(SIGNALS.values()))
+    assert line["voltage"] is not None
+    assert line["details"]["energy_charged"] is None
+    assert log.count(f"totals: {state}: ") == 1
+    with start("-c", str(config), "--check") as check:
+        said, remark = check.communicate(timeout=20)
+    assert check.returncode == 0
+    assert "correct" in said
+    assert remark.startswith(f"antbms: warning: {state}: ")
+    assert "would not be published" in remark
+
+
 class Reader:
     """What a process writes to: nothing is read before `rest` is called."""
 

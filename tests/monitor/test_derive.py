@@ -178,6 +178,12 @@ def test_derived_quantities_are_rows_of_the_catalogue() -> None:
         assert QUANTITIES[name].derived
 
 
+def test_totals_that_are_not_known_are_null() -> None:
+    details = with_derived(reading(0, 20.0, capacity=100.0, remaining=40.0), None, 20.0).details
+    assert {details[name] for name in Totals.__struct_fields__} == {None}
+    assert details["time_to_full"] == 3 * 3600
+
+
 def test_what_the_device_reports_stays() -> None:
     snapshot = reading(0, -20.0, capacity=100.0, remaining=40.0, details={"time_to_empty": 60, "humidity": 40})
     details = with_derived(snapshot, Totals(1.23456), -20.0).details

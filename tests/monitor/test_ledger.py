@@ -1,6 +1,7 @@
 """The file of totals: nothing that was published goes back, whatever happens to the process, the disk or the file."""
 
 import asyncio
+import errno
 import logging
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from antbms import ledger as module
 from antbms.derive import Totals
 from antbms.errors import FileError, UsageError
 from antbms.ledger import Ledger
-from virtual_time import run, timing
+from virtual_time import AtOnce, run, timing
 
 Log = pytest.LogCaptureFixture
 ONE, TWO = Totals(1.0, 0.5, 20.0, 10.0), Totals(2.0, 0.5, 40.0, 10.0)
@@ -24,11 +25,10 @@ def opened(path: Path | None) -> Ledger:
     return Ledger(path, module.Timing()).__enter__()
 
 
-def committed(path: Path) -> Totals:
+def committed(path: Path) -> Totals | None:
     """As the next process finds it."""
-    ledger = opened(path)
-    ledger.__exit__()
-    return ledger.committed("garage")
+    with Ledger(path, module.Timing()) as ledger:
+        return ledger.committed("garage")
 
 
 def test_only_what_is_in_the_file_is_published(tmp_path: Path) -> None:
@@ -48,11 +48,8 @@ def test_it_is_written_at_least_every_5_s_and_only_if_something_changed(
 ) -> None:
     writes: list[float] = []
 
-    async def at_once(work: Callable[..., None], *arguments: Any) -> None:
-        work(*arguments)
-
     monkeypatch.setattr(module, "_write", lambda path, batteries: writes.append(1))
-    monkeypatch.setattr(module.asyncio, "to_thread", at_once)  # a thread keeps no virtual time
+    monkeypatch.setattr(module, "Worker", AtOnce)
 
     async def main() -> None:
         ledger = Ledger(tmp_path / "t.json", timing()).__enter__()
@@ -62,7 +59,9 @@ def test_it_is_written_at_least_every_5_s_and_only_if_something_changed(
         for second in range(60):
             ledger.put("garage", Totals(second))
             await asyncio.sleep(1)
-            assert ledger.committed("garage").energy_charged >= second - 5
+            written = ledger.committed("garage")
+            assert written is not None
+            assert written.energy_charged >= second - 5
         task.cancel()
         await asyncio.wait({task})
         ledger.__exit__()
@@ -165,10 +164,106 @@ def test_a_file_is_for_one_program(tmp_path: Path) -> None:
     assert committed(path) == Totals()  # a killed process holds nothing
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(FileError, match=r"totals\.json"):
-        opened(tmp_path / "file" / "totals.json")
+def test_what_is_counted_is_added_to_what_the_file_held(tmp_path: Path) -> None:
+    path = tmp_path / "totals.json"
+    for _ in range(3):
+        ledger = opened(path)
+        for counted in (ONE, TWO):
+            ledger.put("garage", counted)
+            asyncio.run(ledger.commit())
+        ledger.__exit__()
+    assert committed(path) == Totals(6.0, 1.5, 120.0, 30.0)
+
+
+def folder_missing(path: Path, patch: pytest.MonkeyPatch) -> Callable[[], object]:
+    path.parent.touch()
+    return path.parent.unlink
+
+
+def is_a_folder(path: Path, patch: pytest.MonkeyPatch) -> Callable[[], object]:
+    path.mkdir(parents=True)
+    return path.rmdir
+
+
+def no_locks(path: Path, patch: pytest.MonkeyPatch) -> Callable[[], object]:
+    """As on some network drives."""
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    name = "msvcrt.locking" if sys.platform == "win32" else "fcntl.flock"
+    patch.setattr(name, fails)
+    return patch.undo
+
+
+@pytest.mark.parametrize("break_it", [folder_missing, is_a_folder, no_locks])
+def test_a_file_that_cannot_be_used_is_said_once_and_taken_when_it_can(
+    tmp_path: Path, break_it: Any, caplog: Log
+) -> None:
+    path = tmp_path / "place" / "totals.json"
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.INFO):
+        mend = break_it(path, patch)
+        ledger = opened(path)
+        for _ in range(3):
+            assert ledger.committed("garage") is None
+            ledger.put("garage", ONE)
+            asyncio.run(ledger.commit())
+        assert len(caplog.records) == 1
+        text = caplog.records[0].getMessage()
+        assert text.startswith(f"totals: {path}: ")
+        assert "another monitor" not in text
+        assert "not published" in text
+        mend()
+        asyncio.run(ledger.commit())
+    assert ledger.committed("garage") == ONE
+    assert [record.getMessage().split()[-2:] for record in caplog.records[1:]] == [["written", "again"]]
+    ledger.__exit__()
+    assert committed(path) == ONE
+
+
+def test_a_file_that_another_monitor_took_meanwhile_is_said_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Log
+) -> None:
+    path = tmp_path / "place" / "totals.json"
+    ledger_mends = folder_missing(path, monkeypatch)
+    ledger = opened(path)
+    ledger_mends()
+    other = opened(path)
+    for _ in range(3):
+        asyncio.run(ledger.commit())
+    assert ledger.committed("garage") is None
+    assert caplog.text.count("another monitor counts into this file") == 1
+    assert "--store" in caplog.text
+    other.__exit__()
+    asyncio.run(ledger.commit())
+    assert ledger.committed("garage") == Totals()
+    ledger.__exit__()
+
+
+def test_a_check_says_the_same_and_touches_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "totals.json"
+    module.check(path)
+    assert not list(tmp_path.iterdir())
+    path.parent.mkdir()
+    path.write_bytes(b'{"version": 2}')
+    with pytest.raises(UsageError, match="newer version"):
+        module.check(path)
+    path.write_bytes(b"\x00")
+    module.check(path)  # it would be kept aside
+    assert [one.name for one in path.parent.iterdir()] == ["totals.json"]
+    with Ledger(tmp_path / "held.json", module.Timing()):
+        module.check(tmp_path / "held.json")  # one asks while the monitor runs
+    with pytest.raises(FileError, match=r"totals\.json/x: "):
+        module.check(path / "x")
+    with pytest.raises(FileError, match="new: "):
+        module.check(path.parent)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+def test_a_check_finds_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.os, "access", lambda where, mode: where != tmp_path)
+    with pytest.raises(FileError, match="cannot be written"):
+        module.check(tmp_path / "deep" / "totals.json")
 
 
 KILLED = """
@@ -182,7 +277,7 @@ path, chance = Path(sys.argv[1]), random.Random(5)
 
 async def count(out):
     ledger = Ledger(path, Timing(commit=0.002)).__enter__()
-    total = ledger.committed("garage").energy_charged
+    total = 0.0
     task = asyncio.create_task(ledger.run())
     while True:
         os.write(out, b"%r\\n" % ledger.committed("garage").energy_charged)

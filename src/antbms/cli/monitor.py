@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError, shown
+from ..errors import FileError, UsageError, shown
 from .device import LONGEST, Seconds, look_up
 
 if TYPE_CHECKING:
@@ -59,9 +59,10 @@ def command(
     found = None if devices else find(path)
     changes = {key: value for key, value in (("every", every), ("log_format", log_format)) if value is not None}
     config = _config(found, devices, store, changes)
+    totals = _totals(config, found, store)
     if check:
-        return run(_check(config, found))
-    return run(_monitor(config, found, _totals(config, found, store)))
+        return run(_check(config, found, totals))
+    return run(_monitor(config, found, totals))
 
 
 def _config(path: Path | None, devices: Sequence[str], store: Path | None, changes: dict[str, Any]) -> Config:
@@ -101,8 +102,9 @@ def _ad_hoc(devices: Sequence[str], store: Path | None) -> Config:
     return Config(batteries=batteries, sinks=sinks)
 
 
-async def _check(config: Config, path: Path | None) -> int:
-    """Also whether all sinks accept their sections."""
+async def _check(config: Config, path: Path | None, totals: Path | None) -> int:
+    """Also whether all sinks accept their sections, and whether energy could be counted."""
+    from .. import ledger
     from ..config import check, warnings_of
     from ..monitor import Monitor
 
@@ -112,6 +114,11 @@ async def _check(config: Config, path: Path | None) -> int:
         Monitor(config)
     for warning in warnings_of(config):
         click.echo(f"antbms: warning: {where}: {warning}", err=True)
+    try:
+        if totals is not None:
+            ledger.check(totals)
+    except FileError as error:  # the monitor runs without
+        click.echo(f"antbms: warning: {error}; counters of energy would not be published\n  {error.hints[0]}", err=True)
     sinks = ", ".join(config.sinks) or "none"
     click.echo(f"{where}: correct\nbatteries: {', '.join(config.batteries)}\nsinks: {sinks}")
     return 0
@@ -140,11 +147,13 @@ async def _monitor(config: Config, path: Path | None, totals: Path | None) -> in
     from ..monitor.logs import set_up
     from ..monitor.systemd import serve
     from .pause import file_of
+    from .run import provide_threads
     from .shown import shown
     from .stop import stopping
 
     log = set_up(config.monitor.log_format, config.monitor.log_level)
     sinks: dict[str, Sink] = {}
+    provide_threads(len(config.batteries))
     try:
         with stopping() as stop:
             screen = shown(config.batteries, stop.set, bool(config.sinks))

@@ -10,12 +10,16 @@ import asyncio
 import threading
 import time
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 GRACE = 2.0
 """s that left-over tasks have to end after being cancelled."""
+THREADS = 4
+"""For each battery: a name that is looked up or a port that is opened may hold one for a minute, and another one after
+it was given up."""
 JOIN = 0.2
 """s that threads have to end: an idle one needs none of it."""
 
@@ -33,6 +37,15 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
+
+
+def provide_threads(batteries: int) -> None:
+    """Let the running loop have so many that no battery waits for what the system does for others.
+
+    By default there are 6 on two cores, for all that looks up names of hosts and opens ports. They begin when needed.
+    """
+    threads = THREADS * (batteries + 1)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="antbms"))
 
 
 def thread_hangs() -> bool:

@@ -13,8 +13,8 @@ from ..errors import SinkError
 from ..model import Event
 from ..monitor.streams import write
 from ..sinks.base import Sink
-from ..sinks.worker import Worker
 from ..timing import DEFAULT, Timing
+from ..worker import Worker
 
 if TYPE_CHECKING:
     from rich.live import Live

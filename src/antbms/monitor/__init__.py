@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from ..config import Config
@@ -16,6 +17,7 @@ from ..model import Event
 from ..pauses import read
 from ..sinks.base import Sink
 from ..timing import DEFAULT, Timing
+from ..worker import Worker
 from .lane import Lane
 from .meter import Meter
 from .watched import Watched
@@ -29,8 +31,8 @@ class Monitor:
     """Built from a configuration; sinks: further ones; totals: the file of what is counted, None: in memory; pauses:
     the file by which `antbms pause` tells it to let go of batteries for a while.
 
-    Raises `UsageError` for what a sink cannot accept. `run` raises it if another monitor counts into the same file, and
-    `FileError` where that file cannot be read.
+    Raises `UsageError` for what a sink cannot accept. `run` raises it if another monitor counts into the same file, or
+    a newer version wrote it.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Monitor:
         self._timing = timing
         self._totals = totals
         self._pauses = pauses
+        self._worker = Worker("antbms-pauses")
         self._meters: dict[str, Meter] = {}
         self._every = {name: battery.every or config.monitor.every for name, battery in config.batteries.items()}
         self.sources = {
@@ -102,12 +105,13 @@ class Monitor:
         for task in (last, commits):  # only now: a commit that is cancelled goes on in its thread
             task.cancel()
         await asyncio.wait({last, commits})
+        self._worker.stop()
         log.info("monitor: stopped")
 
     async def _obey(self) -> None:
         """Let go of the batteries that shall be let go of, and take them up again when that is over."""
         while self._pauses is not None:
-            pauses = await asyncio.to_thread(read, self._pauses, self._timing.now())
+            pauses = await self._worker.run(partial(read, self._pauses, self._timing.now()))
             for name, one in self.sources.items():
                 one.pause(pauses.get(name))
             await asyncio.sleep(self._timing.look)

@@ -16,7 +16,7 @@ class Meter:
         self._timing = timing
         self._gap = gap_of(every)
         self._ledger = ledger
-        self._flow = Flow(ledger.committed(name))
+        self._flow = Flow()  # what was counted before is the ledger's
 
     def __call__(self, event: Event) -> Event:
         before, self._flow = self._flow.totals, step(self._flow, event, self._gap, self._timing.monotonic())

@@ -21,8 +21,8 @@ from ..errors import SinkError
 from ..model import Event, Snapshot
 from ..model.flat import Cell, as_text, flatten
 from ..timing import Timing
+from ..worker import Worker
 from .base import Sources
-from .worker import Worker
 
 MEGABYTE = 1_000_000
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)

@@ -12,7 +12,7 @@ from ...errors import SinkError
 from ...model import Snapshot
 from ...model.records import timestamp
 from ...timing import Timing
-from ..worker import Worker
+from ...worker import Worker
 from .config import Config
 from .connection import WINDOW, Connection
 from .spool import Reading, Spool

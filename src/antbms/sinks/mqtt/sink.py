@@ -17,8 +17,8 @@ from ...errors import SinkError
 from ...model import Event, Snapshot
 from ...model.records import timestamp
 from ...timing import Timing
+from ...worker import Worker
 from ..base import Sources
-from ..worker import Worker
 from .announcer import Announcer
 from .board import OFFLINE, ONLINE, Board, Message
 from .commands import Commands

@@ -14,8 +14,8 @@ from msgspec import Meta, Struct
 from ...errors import SinkError
 from ...model import Event
 from ...timing import Timing
+from ...worker import Worker
 from ..base import Sources
-from ..worker import Worker
 from .layout import HOUR
 from .open import open_to_write
 from .rows import MILLISECOND, milliseconds

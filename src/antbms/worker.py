@@ -1,6 +1,7 @@
-"""A thread for a sink's blocking work: one job after another, and nobody waits for it when the program ends.
+"""A thread for blocking work: one job after another, and nobody waits for it when the program ends.
 
-The executors of asyncio are joined when the interpreter ends, so a hanging network drive would hold the program.
+The executors of asyncio are joined when the interpreter ends, so a hanging network drive would hold the program; and
+their few threads are shared with what looks up names of hosts and opens ports, which may hold them all for a minute.
 """
 
 from __future__ import annotations

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from msgspec import Struct
 
@@ -14,11 +16,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def steady() -> float:
+    """s on a clock that nobody sets, and that goes on while the computer sleeps where the system has such a one."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
 class Timing(Struct, frozen=True, kw_only=True):
     """Clocks, and all durations in seconds. Waiting itself is done by the event loop."""
 
     now: Callable[[], datetime] = utc_now
-    monotonic: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = steady
 
     open: float = 25.0
     """Windows needs up to 20 s to open a Bluetooth COM port whose device is away."""
@@ -56,6 +65,10 @@ class Timing(Struct, frozen=True, kw_only=True):
     """The first wait before a battery that went offline is tried again; each further wait doubles, with chance."""
     backoff_most: float = 60.0
     """The longest of these waits: who switches a battery on sees it within a minute."""
+    who_least: float = 60.0
+    """A battery that did not say who it is is asked again after this: the asking costs some readings."""
+    who_most: float = 3600.0
+    """The longest of these waits, which double: some boards never say it."""
     grace: float = 10.0
     """Connecting that takes longer is told to who watches: most links are there in less."""
     watchdog: float = 30.0
@@ -87,3 +100,23 @@ class Timing(Struct, frozen=True, kw_only=True):
 
 
 DEFAULT = Timing()
+
+CLOCK_SET: Final = 1.0
+"""s by which the wall clock departs from the steady one only if somebody sets it."""
+
+
+class Past:
+    """A moment not long ago, which keeps its distance from now if the wall clock is set: a Raspberry Pi begins with
+    the time at which it was switched off, and learns some minutes later what time it is."""
+
+    def __init__(self, time: datetime, timing: Timing) -> None:
+        self._timing = timing
+        self._time = time
+        self._at = timing.monotonic() - (timing.now() - time).total_seconds()
+
+    def time(self, now: datetime) -> datetime:
+        """When it was, as the wall clock goes now; never after now."""
+        ago = self._timing.monotonic() - self._at
+        if abs((now - self._time).total_seconds() - ago) > CLOCK_SET:
+            self._time = now - timedelta(seconds=ago)
+        return min(self._time, now)

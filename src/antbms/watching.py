@@ -14,7 +14,6 @@ import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from datetime import datetime
 from functools import partial
 from random import Random
 from typing import Any, Final, TypeVar
@@ -24,7 +23,7 @@ from .errors import AntbmsError, LinkError, LinkLost, NoAnswer, OpenError, Usage
 from .link import LinkStats
 from .model import DeviceInfo, Event, Offline, Snapshot
 from .protocol import dialect
-from .timing import DEFAULT, Timing
+from .timing import DEFAULT, Past, Timing
 from .transport import parse_address
 
 T = TypeVar("T")
@@ -74,7 +73,8 @@ class Watch:
         where = parse_address(address, options)
         self.name = name or where.text
         self.info: DeviceInfo | None = None
-        """Who the battery is: asked after its first reading, and again if it was offline and the link is new."""
+        """Who the battery is: asked after its first reading, and again if it was offline and the link is new. If it
+        does not say, it is asked again after a minute, and then ever more seldom."""
         self.error: AntbmsError | None = None
         """Why it is offline, with hints; None while it is read."""
         self.took = 0.0
@@ -97,8 +97,10 @@ class Watch:
         self._iterated = self._paused = self._closed = False
         self._counted = {"requests": 0, "answers": 0, "stale": 0, "probes": 0, "opens": 0, "losses": 0}
         self._failures = 0  # in a row
-        self._has_read = self._is_new = False  # is_new: a link whose battery was not asked who it is
-        self._since: datetime | None = None
+        self._has_read = self._is_new = False  # is_new: nothing was read over this link yet
+        self._asks_who = False
+        self._ask_at, self._ask_wait = -math.inf, timing.who_least
+        self._since: Past | None = None
         self._reason = CONNECTING
         self._said: tuple[str, float] | None = None
 
@@ -174,7 +176,7 @@ class Watch:
     async def _events(self) -> AsyncIterator[Event]:
         try:
             start = self._timing.monotonic()
-            self._since = self._timing.now()
+            self._since = Past(self._timing.now(), self._timing)
             while True:
                 self._wake.clear()
                 if self._closed:
@@ -205,9 +207,12 @@ class Watch:
                     self.next_try = None
                     continue
                 snapshot, was_offline = poll.result(), self._said is not None
-                self._has_read, self._said, self._since, self.error = True, None, snapshot.time, None
+                self._has_read, self._said, self.error = True, None, None
+                self._since = Past(snapshot.time, self._timing)
                 yield snapshot
-                if self._is_new and (was_offline or self.info is None):
+                self._asks_who |= self._is_new and (was_offline or self.info is None)
+                self._is_new = False
+                if self._asks_who and self._timing.monotonic() >= self._ask_at:
                     await self._ask_who()
                 passed = self._timing.monotonic() - start
                 await self._rest((math.floor(passed / self._every) + 1) * self._every - passed)
@@ -305,13 +310,17 @@ class Watch:
             raise NoAnswer(f"{self.name}: not done within {self._timing.work:g} s; the link is opened anew") from None
 
     async def _ask_who(self) -> None:
-        """Read who the battery is. If that fails, the next reading tells why."""
+        """Read who the battery is. If that fails, the next reading tells why, and it is asked again much later."""
         async with self._lock:
-            if self._battery is not None and not self._paused:
-                self._is_new = False
-                with suppress(AntbmsError, TimeoutError):
-                    async with asyncio.timeout(self._timing.watchdog):
-                        self.info = await self._battery.info()
+            if self._battery is None or self._paused:
+                return
+            try:
+                async with asyncio.timeout(self._timing.watchdog):
+                    self.info = await self._battery.info()
+                self._asks_who, self._ask_wait = False, self._timing.who_least
+            except (AntbmsError, TimeoutError):
+                self._ask_at = self._timing.monotonic() + self._ask_wait
+                self._ask_wait = min(2 * self._ask_wait, self._timing.who_most)
 
     # ---- words
 
@@ -337,7 +346,8 @@ class Watch:
             return None
         self._said = kind, now
         time = self._timing.now()
-        return Offline(time=time, battery=self.name, since=self._since or time, reason=reason)
+        since = self._since.time(time) if self._since is not None else time
+        return Offline(time=time, battery=self.name, since=since, reason=reason)
 
     def _back_off(self) -> float:
         """s to wait after a failure: twice as long each time, and not the same for several batteries."""

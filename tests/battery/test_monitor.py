@@ -480,6 +480,28 @@ def test_what_is_wrong_at_the_beginning_is_tried_again() -> None:
     assert isinstance(good.events[-1], Snapshot)
 
 
+def test_what_never_could_be_read_is_offline_since_its_first_attempt_also_if_the_clock_is_set() -> None:
+    world, good, ahead = World(), Good(), timedelta()
+
+    async def ambiguous(*_: Any, **__: Any) -> Any:
+        raise UsageError("COM9: 2 devices have this name")
+
+    world.open_pipe = ambiguous  # type: ignore[method-assign]
+
+    async def main() -> None:
+        def set_clock() -> None:
+            nonlocal ahead
+            ahead = timedelta(days=20_000)
+
+        asyncio.get_running_loop().call_later(100, set_clock)
+        await monitored(Monitor(config("COM9"), timing(now=lambda: wall_clock() + ahead), {"good": good}), 400)
+
+    with worlds(COM9=world):
+        run(main())
+    away = [(one.time - one.since).total_seconds() for one in good.events if isinstance(one, Offline)]
+    assert away == pytest.approx([0, 60, 120, 180, 240, 300, 360], abs=1.0)
+
+
 def test_control_is_there_only_where_it_is_allowed() -> None:
     allowed = Config(
         batteries={"a": BatteryConfig(address="sim:", allow_control=True), "b": BatteryConfig(address="x")}

@@ -1,6 +1,7 @@
 """Watching a battery: a steady pace, being offline as data, and mending in steps."""
 
 import asyncio
+from datetime import timedelta
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ from antbms.battery import Battery
 from antbms.errors import FileError, LinkError, NoAnswer, UsageError, WrongPassword
 from antbms.transport import Medium
 from antbms.watching import Watch
-from virtual_time import now, run, timing
+from virtual_time import now, run, timing, wall_clock
 
 
 def watch(every: float = 1.0, seed: int = 1, **changes: Any) -> Watch:
@@ -83,6 +84,85 @@ def test_who_it_is_is_asked_after_the_first_reading() -> None:
     assert first is None
     assert second is third
     assert second.protocol == "ant"
+
+
+def test_who_did_not_say_who_it_is_is_asked_again_soon_enough_and_then_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    info = Battery.info
+
+    async def lost_at_first(battery: Battery) -> Any:
+        asked.append(now())
+        if len(asked) < 3:
+            raise NoAnswer("COM9: no valid answer")
+        return await info(battery)
+
+    monkeypatch.setattr(Battery, "info", lost_at_first)
+    world = World()
+    with worlds(COM9=world):
+        events = run(
+            gather(one := watch(), 900, {500: lambda: world.become("silent"), 550: lambda: world.become("well")})
+        )
+    assert one.info is not None
+    waits = [b - a for a, b in pairwise(asked)]
+    assert waits[:2] == pytest.approx([60, 120], abs=2.0)
+    assert len(asked) == 4  # the last after the outage: the battery may be another one
+    assert asked[3] > 550
+    assert len(of(Snapshot, events)) > 780
+
+
+def test_a_board_that_never_says_who_it_is_is_asked_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also over links that are opened anew, as some modules end an idle one."""
+    asked: list[float] = []
+
+    async def never(battery: Battery) -> Any:
+        asked.append(now())
+        raise NoAnswer("COM9: no valid answer")
+
+    monkeypatch.setattr(Battery, "info", never)
+    world = World()
+    plan = {30.0 * n: lambda: world.become("lost") for n in range(1, 400)}
+    plan |= {30.0 * n + 0.01: lambda: world.become("well") for n in range(1, 400)}
+    with worlds(COM9=world):
+        run(gather(watch(), 12_000, plan), 20_000)
+    assert len(world.opened) > 300
+    waits = [b - a for a, b in pairwise(asked)]
+    assert waits == pytest.approx([60, 120, 240, 480, 960, 1920, 3600, 3600], abs=2.0)
+
+
+@pytest.mark.parametrize("jump", [1.8e9, -7200.0, 30.0])
+def test_offline_has_lasted_as_long_as_it_has_if_the_clock_is_set(jump: float) -> None:
+    """As on a Raspberry Pi, which learns some time after its start what time it is."""
+    world, ahead = World(), timedelta()
+
+    def set_clock() -> None:
+        nonlocal ahead
+        ahead = timedelta(seconds=jump)
+
+    plan = {20.5: lambda: world.become("refused"), 100: set_clock, 1000: lambda: world.become("silent")}
+    with worlds(COM9=world):
+        one = watch(clocks={"now": lambda: wall_clock() + ahead})
+        events = run(gather(one, 1500, plan))
+    offline = of(Offline, events)
+    assert len(offline) >= 3
+    for at, event in offline:
+        assert (event.time - event.since).total_seconds() == pytest.approx(at - 20.0, abs=1.0)
+    assert len({event.since for _, event in offline}) == 2  # before and after
+    assert one.info is not None
+
+
+def test_without_a_reading_offline_is_since_the_beginning_also_if_the_clock_is_set() -> None:
+    world, ahead = World(), timedelta()
+    world.become("refused")
+
+    def set_clock() -> None:
+        nonlocal ahead
+        ahead = timedelta(days=20_000)
+
+    with worlds(COM9=world):
+        one = watch(clocks={"now": lambda: wall_clock() + ahead})
+        events = run(gather(one, 1500, {300: set_clock}))
+    assert len(events) > 1
+    assert all((event.time - event.since).total_seconds() < 1500 for _, event in of(Offline, events))
 
 
 def test_offline_is_said_once_with_its_beginning_and_again_when_the_reason_changes() -> None:

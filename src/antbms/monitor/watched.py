@@ -13,7 +13,7 @@ from ..errors import AntbmsError, LinkError, UsageError, WrongPassword
 from ..model import DeviceInfo, Event, Offline, Outcome, Snapshot
 from ..model.records import timestamp
 from ..sinks.base import Control
-from ..timing import Timing
+from ..timing import Past, Timing
 from ..watching import Watch
 
 log = logging.getLogger("antbms.monitor")
@@ -36,7 +36,7 @@ class Watched:
         self._put = put
         self._before: dict[str, int] = {}
         self._info: DeviceInfo | None = None
-        self._since: datetime | None = None
+        self._since: Past | None = None
         self._noted: set[str] = set()
         self._told = ""  # what ended watching, the last time that it was said
         self._watch: Watch | None = None
@@ -124,7 +124,7 @@ class Watched:
     def _take(self, event: Event, watch: Watch) -> None:
         if isinstance(event, Snapshot):
             self.readings += 1
-            self._since, self._told = event.time, ""
+            self._since, self._told = Past(event.time, self._timing), ""
             if not self.online:
                 self._say(logging.INFO, f"online: {event.protocol}")
             self.online = True
@@ -136,7 +136,9 @@ class Watched:
     def _fail(self, reason: str) -> None:
         self.online = False
         time = self._timing.now()
-        self._put(Offline(time=time, battery=self.name, since=self._since or time, reason=reason))
+        if self._since is None:
+            self._since = Past(time, self._timing)
+        self._put(Offline(time=time, battery=self.name, since=self._since.time(time), reason=reason))
 
     async def _control(self, what: str, name: str, on: bool | None, until: float | None = None) -> Outcome:
         """Change the battery, between two readings. Every call and its outcome are in the log.

@@ -1,12 +1,15 @@
 """`antbms watch`: JSON lines, and a CSV file that is continued safely."""
 
+import asyncio
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from cli_data import TIME, snapshot
 
 from antbms.cli.csv_log import CsvLog
 from antbms.cli.main import run
+from antbms.cli.stop import stopping
 from antbms.errors import FileError, UsageError
 from antbms.model import Event, Offline
 from antbms.model.flat import flatten
@@ -212,3 +216,82 @@ def test_csv_needs_a_file(capsys: Printed) -> None:
 def test_a_wrong_number_is_told_in_words(capsys: Printed) -> None:
     assert run(["watch", "sim:", "--every", "abc"]) == 2
     assert "'abc' is not a valid number of seconds" in capsys.readouterr().err
+
+
+STATUS = {"SIGINT": 130, "SIGTERM": 0, "SIGHUP": 0}
+
+
+@contextmanager
+def on_terminal(*args: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`antbms watch` on a terminal of its own, and what it shows."""
+    ours, its = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "antbms", "watch", *args], stdin=its, stdout=its, stderr=its, start_new_session=True
+    )
+    os.close(its)
+    try:
+        yield process, ours
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def shown_until(terminal: int, text: bytes) -> bytes:
+    shown = b""
+    with suppress(OSError):  # the other end is closed
+        while text not in shown and (piece := os.read(terminal, 65536)):
+            shown += piece
+    return shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("name", STATUS)
+def test_a_signal_leaves_the_terminal_as_it_was(name: str) -> None:
+    with on_terminal("sim:") as (process, terminal):
+        assert b"\x1b[?1049h" in shown_until(terminal, b"Switches")
+        process.send_signal(getattr(signal, name))
+        last = shown_until(terminal, b"never")
+        assert process.wait(10) == STATUS[name]
+    assert b"\x1b[?1049l" in last
+    assert last.rindex(b"\x1b[?25h") > last.rfind(b"\x1b[?25l")
+    assert b"Traceback" not in last
+    assert b"Switches" in last.partition(b"\x1b[?1049l")[2]  # its last picture stays
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("name", STATUS)
+def test_a_signal_ends_a_log_in_order(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.csv"
+    with subprocess.Popen(
+        [sys.executable, "-m", "antbms", "watch", "sim:", "--csv", str(path), "--every", "0.1"],
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            end = time.monotonic() + 20
+            while not path.exists() or path.read_bytes().count(b"\n") < 3:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            process.send_signal(getattr(signal, name))
+            assert process.wait(10) == STATUS[name]
+        finally:
+            process.kill()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert path.read_bytes().endswith(b"\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_what_nohup_began_outlives_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        with stopping() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            await asyncio.sleep(0)
+            assert not stop.is_set()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        asyncio.run(main())
+    finally:
+        signal.signal(signal.SIGHUP, before)

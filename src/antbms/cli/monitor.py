@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -166,4 +165,4 @@ async def _monitor(config: Config, path: Path | None, totals: Path | None) -> in
         log.flush()
     if stop.number is None:  # the reader of our output is gone, as of `| head`
         return 1
-    return 130 if stop.number == signal.SIGINT else 0
+    return stop.status

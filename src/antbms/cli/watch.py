@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -53,7 +54,7 @@ def command(
     csv: Path | None,
     every: float,
     count: int | None,
-) -> None:
+) -> int:
     """Show a battery live, or log it as JSON lines or CSV.
 
     DEVICE is what `antbms read` takes.
@@ -64,7 +65,7 @@ def command(
         raise UsageError("watch: --json and --csv exclude each other")
     if csv == Path("-"):
         raise UsageError("watch: --csv needs a file", "Next: --csv garage.csv; or for another program, --json.")
-    run(_watch(device, protocol, options, every, count, as_json, csv))
+    return run(_watch(device, protocol, options, every, count, as_json, csv))
 
 
 async def _watch(
@@ -75,11 +76,12 @@ async def _watch(
     count: int | None,
     as_json: bool,
     csv: Path | None,
-) -> None:
+) -> int:
     import antbms
 
     from .csv_log import CsvLog
     from .drawing import is_screen
+    from .stop import stopping
 
     known = look_up(device, protocol, options)
     notes: list[str] = []
@@ -94,23 +96,32 @@ async def _watch(
         on_note=on_note,
     )
     log = CsvLog(csv, on_note) if csv is not None else None
-    try:
-        with (
-            log or nullcontext(),
-            _live(watch, every, notes, log)
-            if is_live
-            else nullcontext(_lines(watch, log is not None, as_json)) as show,
-        ):
-            async for event in watch:
-                if log is not None:
-                    log(event)
-                show(event)
-                if count is not None and isinstance(event, antbms.Snapshot):
-                    count -= 1
-                    if not count:
-                        return
-    finally:
-        await watch.close()
+    with stopping() as stop:
+        ending = asyncio.create_task(_close_at(stop, watch))
+        try:
+            with (
+                log or nullcontext(),
+                _live(watch, every, notes, log)
+                if is_live
+                else nullcontext(_lines(watch, log is not None, as_json)) as show,
+            ):
+                async for event in watch:
+                    if log is not None:
+                        log(event)
+                    show(event)
+                    if count is not None and isinstance(event, antbms.Snapshot):
+                        count -= 1
+                        if not count:
+                            break
+        finally:
+            ending.cancel()
+            await watch.close()
+    return stop.status
+
+
+async def _close_at(stop: asyncio.Event, watch: Watch) -> None:
+    await stop.wait()
+    await watch.close()
 
 
 def _live(watch: Watch, every: float, notes: list[str], log: CsvLog | None) -> AbstractContextManager[Show]:

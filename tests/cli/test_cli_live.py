@@ -169,9 +169,9 @@ def test_nothing_is_left_on_the_terminal_before_anything_is_known() -> None:
 
 
 def test_alarms_stay_in_the_smallest_window() -> None:
-    shown = "\n".join(fitted(session(*readings(70), ALARMED), 60, 8))
-    assert "PROTECTION" in shown
-    assert "WARNING" in shown
+    shown = "\n".join(fitted(session(*readings(70), ALARMED), 60, 10))
+    for part in ("PROTECTION", "WARNING", "64.5 %", "13.25 V", "Cells 3.309 to 3.313 V", "charge off"):
+        assert part in shown, part
 
 
 def test_a_battery_that_does_not_tell_its_state_has_one_in_the_view() -> None:

@@ -41,6 +41,13 @@ def caption(snapshot: Snapshot, width: int) -> Text:
     return flow(items, width)
 
 
+def range_of(snapshot: Snapshot) -> Text:
+    """The extremes in as few letters as will do."""
+    low, high = number(ROW, snapshot.cell_min), phrase(ROW, snapshot.cell_max)
+    spread = phrase(QUANTITIES["cell_spread"], snapshot.cell_spread)
+    return Text.assemble(("Cells ", "dim"), f"{low} to {high}", (", spread ", "dim"), spread)
+
+
 def short_caption(snapshot: Snapshot) -> Text:
     """The numbers of the cells that are remarkable, and the spread, for where the cells are shown without words."""
     words = [

@@ -19,7 +19,7 @@ from ..model import QUANTITIES, Event, Offline, Snapshot
 from ..timing import DEFAULT, Timing
 from ..watching import Watch
 from .bars import LINES, Style
-from .cells import caption, cell_bars, cell_numbers, scale, short_caption
+from .cells import caption, cell_bars, cell_numbers, range_of, scale, short_caption
 from .drawing import SIDE, put, screen
 from .fitting import Part, Step, fit
 from .labelled import labelled
@@ -169,7 +169,7 @@ class Session:
             wide = Group(extremes, cell_bars(snapshot, width, style))
             dense = Group(which, cell_bars(snapshot, width, style, words=False))
             parts += [
-                Part("cells", (wide, dense, Group(which, cell_numbers(snapshot, width)), extremes)),
+                Part("cells", (wide, dense, Group(which, cell_numbers(snapshot, width)), range_of(snapshot))),
                 Part("gap", (scale(snapshot), None)),
                 _gap(),
             ]

@@ -276,3 +276,10 @@ def test_a_board_that_is_too_high_begins_with_what_is_wrong() -> None:
     assert len(lines) <= 10
     assert lines[1].startswith("b77")
     assert lines[-1] == f"and {100 - (len(lines) - 2)} more: a higher window"
+
+
+@pytest.mark.parametrize("last", [PACK, DOUBTED, OFFLINE, EMPTY], ids=["32", "doubt", "off", "empty"])
+def test_no_window_is_too_small_to_be_drawn_in(last: Any) -> None:
+    for width in (1, 5, 13, 21, 33):
+        for rows in (1, 2, 3, 7, 20):
+            fitted(session(*readings(2), last), width, rows)

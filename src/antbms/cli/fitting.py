@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.segment import Segment, SegmentLines
 from rich.text import Text
 
-MORE = Text(" more: a higher window", "dim")
+MORE = Text(" more: a higher window", "dim", no_wrap=True, overflow="crop")
 
 
 class Part(NamedTuple):

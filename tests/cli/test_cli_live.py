@@ -168,9 +168,19 @@ def test_nothing_is_left_on_the_terminal_before_anything_is_known() -> None:
     assert session(EMPTY).has_begun
 
 
+def test_a_remark_goes_before_a_value() -> None:
+    one = session(*readings(70), PACK)
+    one._notes = ["a long remark " * 12]
+    assert "a long remark" in "\n".join(fitted(one, 80, 40))
+    for rows in range(12, 20):
+        small = "\n".join(fitted(one, 80, rows))
+        assert "7 rows" in small
+        assert "28.0 °C" in small or "a long remark" not in small
+
+
 def test_alarms_stay_in_the_smallest_window() -> None:
     shown = "\n".join(fitted(session(*readings(70), ALARMED), 60, 10))
-    for part in ("PROTECTION", "WARNING", "64.5 %", "13.25 V", "Cells 3.309 to 3.313 V", "charge off"):
+    for part in ("PROTECTION", "WARNING", "64.5 %", "13.25 V", "3.309", "3.313", "charge off"):
         assert part in shown, part
 
 

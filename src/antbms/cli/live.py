@@ -40,6 +40,7 @@ STEPS = (
     Step("cells"),  # in more columns
     Step("rule"),
     Step("words"),  # in fewer lines
+    Step("link"),  # without the remark
     Step("troubles"),  # without their codes
     Step("cells"),  # without bars
     Step("hints", hides=True),
@@ -213,12 +214,17 @@ class Session:
             first = list(pace(self._times, self._every, self.watch.took))
         found = list(quality(self.watch.counters))
         items = [Text(text) for text in first] + [Text(text, "yellow" if is_bad else "") for text, is_bad in found]
-        notes = [Text(note, "dim") for note in (self._status(), *self._notes[-1:]) if note]
-        if not items and not notes:
+        status = [Text(text, "dim") for text in (self._status(),) if text]
+        notes = [Text(note, "dim") for note in self._notes[-1:]]
+        if not (items or status or notes):
             return []
-        all_of_it = labelled([("Link", [*items, *notes])], width)
         most = [Text(text) for text in first[:2]] if self._offline else items[len(first) : len(first) + 1]
-        return [_gap(), Part("link", (all_of_it, labelled([("Link", [*most, *notes])], width, dense=True)))]
+        variants = (
+            labelled([("Link", [*items, *status, *notes])], width),
+            labelled([("Link", [*items, *status])], width),
+            labelled([("Link", [*most, *status])], width, dense=True),
+        )
+        return [_gap(), Part("link", variants)]
 
 
 def _gap() -> Part:

@@ -1,4 +1,4 @@
-"""What a store knows, for programs: `batteries`, `series`, `outages`, `snapshots`, `rollups`.
+"""What a store knows, for programs: `batteries`, `series`, `rows`, `outages`, `snapshots`, `rollups`.
 
 Every function opens the file for reading only, asks, and closes it again. It works while a monitor writes, from any
 thread, and blocks: in asyncio, call it through `asyncio.to_thread`. Times are aware; those that come back are UTC.
@@ -8,26 +8,33 @@ All raise `FileError` if the file is missing, damaged or none of ours, and `Usag
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from itertools import pairwise
+from math import isclose
 from pathlib import Path
-from typing import Literal
+from statistics import median
+from typing import Literal, cast
 
 from msgspec import Struct
 
 from .errors import UsageError
-from .model import QUANTITIES, Offline, Quantity, Snapshot
+from .model import QUANTITIES, Kind, Offline, Quantity, Snapshot
 from .model.flat import flatten
 from .sinks.store.layout import ROLLUPS, scale_of
+from .sinks.store.narrow import Ask, find, last_before
 from .sinks.store.outages import UNWATCHED
-from .sinks.store.query import Reader, reading
+from .sinks.store.query import Reader, Slots, reading
 from .sinks.store.rollup_record import Rollup, Statistic, all_words, blank_rollup, blank_snapshot, record_of
 from .sinks.store.rows import Words, milliseconds, moment, words_from
+from .sinks.store.spans import asking, beginning, cut, finer, first_of, readings_of, round_step, suitable
 
 __all__ = [
     "POINTS",
     "RESOLUTIONS",
     "Outage",
+    "Place",
     "Point",
     "Resolution",
     "Rollup",
@@ -35,11 +42,13 @@ __all__ = [
     "Statistic",
     "Stored",
     "batteries",
+    "change",
     "columns",
-    "floor",
     "outages",
+    "places",
     "quantity_row",
     "rollups",
+    "rows",
     "series",
     "snapshots",
 ]
@@ -49,12 +58,18 @@ RESOLUTIONS: dict[Resolution, int] = {"raw": 1, "minute": ROLLUPS["minute"], "ho
 """Finest first, and the ms of one row."""
 POINTS = 500
 """Points of a series, unless said otherwise: about what a chart can show."""
+MISSED = 3.0
+"""Readings that must be missing in a row before that is a gap: a poll may come late."""
+
+EXACT = 100
+"""A counter that is not known at the ends of a span, but within one part of so many, is known well enough."""
 
 
 class Stored(Struct, frozen=True):
     """A battery of a store.
 
-    first, last: of all that is known of it; raw_since: the oldest snapshot that is still kept as it was read.
+    first, last: of all that is known of it, as exactly as it is still known: where readings are gone, `first` is the
+    beginning of their minute or hour. raw_since: the oldest snapshot that is still kept as it was read.
     quantities: what can be drawn of it, in the order of the catalogue: `voltage`, `cells.1`, `temperatures.t1` …
     """
 
@@ -83,7 +98,7 @@ class Series(Struct, frozen=True):
     """A quantity over time. Stretches without a value have no point: gaps are gaps.
 
     row: the quantity in the catalogue (label, unit, digits). step: length of a stretch. resolution: of the rows that
-    were asked, which is the finest that holds the whole span, unless said otherwise.
+    were asked, which is the finest that holds the whole span, unless said otherwise. readings: how many there are.
     """
 
     battery: str
@@ -94,6 +109,27 @@ class Series(Struct, frozen=True):
     step: timedelta
     resolution: Resolution
     points: tuple[Point, ...]
+    readings: int
+
+    @property
+    def pace(self) -> timedelta:
+        """About how far apart the readings are, where there are any."""
+        if len(self.points) < 2:
+            return self.step
+        apart = median((two.time - one.time).total_seconds() for one, two in pairwise(self.points))
+        return timedelta(seconds=apart / max(1.0, self.readings / len(self.points)))
+
+    @property
+    def reach(self) -> timedelta:
+        """How far apart two points may lie that belong together: what is further apart has readings missing between."""
+        return max(self.step * 1.5, self.pace * MISSED)
+
+
+class Place(Struct, frozen=True):
+    """A row of a store: when it begins, and how long it is. That of a reading is 0 long: it was then."""
+
+    time: datetime
+    length: timedelta
 
 
 class Outage(Offline, frozen=True, kw_only=True):
@@ -124,11 +160,13 @@ def series(
     *,
     resolution: Resolution | None = None,
     points: int = POINTS,
+    aligned: bool = False,
 ) -> Series:
     """A quantity from `start` until before `end`, in at most `points` stretches of equal length.
 
     quantity: as in `Stored.quantities`. resolution: None takes the finest rows that are no more than needed, and that
-    are still kept for the whole span. A stretch is never shorter than one row.
+    are still kept for the whole span. A stretch is never shorter than one row. aligned: stretches are round, and begin
+    at whole seconds, minutes, hours or days (UTC); the first one may begin before `start`, but has nothing of it.
     """
     with reading(store) as reader:
         number = _number(reader, battery)
@@ -137,20 +175,107 @@ def series(
         if last <= first:
             raise UsageError(f"from {start.isoformat()} to {end.isoformat()}: the end is not after the beginning")
         step = max(1, -(-(last - first) // max(1, points)))
-        chosen = resolution or _suitable(reader, number, first, step)
+        if aligned:
+            step = round_step(first, last, max(2, points))
+        chosen = resolution or cast(Resolution, suitable(reader, number, first, step))
         step = max(step, RESOLUTIONS[chosen])
+        first = beginning(reader, number, first, chosen)
         name = quantity.removeprefix("details.")
-        column = reader.layout.by_name.get(name)
-        if column is not None:
-            slots = reader.slots(number, column, first, last, step, chosen)
-        else:
-            slots = reader.part_slots(number, name, first, last, step, chosen)
-        scale = scale_of(reader.layout, name)
+        ask, scale = asking(reader, number, name), scale_of(reader.layout, name)
+        origin = first // step * step if aligned else first
+        slots = cut(ask, origin, first, last, step, chosen)
         found = tuple(
-            Point(moment(first + slot * step), stat.low / scale, stat.mean / scale, stat.high / scale, stat.count)
+            Point(moment(origin + slot * step), stat.low / scale, stat.mean / scale, stat.high / scale, stat.count)
             for slot, stat in sorted(slots.items())
         )
-    return Series(battery, name, row, start, end, timedelta(milliseconds=step), chosen, found)
+        start = moment(origin) if origin < milliseconds(start) else start
+        readings = sum(point.count for point in found)
+        if row.kind is not Kind.MEASUREMENT and found:
+            readings = readings_of(reader, number, first, last, chosen)
+    return Series(battery, name, row, start, end, timedelta(milliseconds=step), chosen, found, readings)
+
+
+def places(store: Path, series: Series) -> tuple[Place, Place] | None:
+    """Where the lowest and the highest value of a series were, the first time: as exactly as the store still knows."""
+    if not series.points:
+        return None
+    lowest = min(series.points, key=lambda point: point.min)
+    highest = max(series.points, key=lambda point: point.max)
+    with _within(store, series) as (ask, scale):
+
+        def place(point: Point, value: float, *, low: bool) -> Place:
+            def pick(slots: Slots) -> int | None:
+                alike = (
+                    slot
+                    for slot, stat in slots.items()
+                    if isclose((stat.low if low else stat.high) / scale, value, rel_tol=1e-9, abs_tol=1e-6)
+                )
+                return min(alike, default=None)
+
+            begin = max(milliseconds(point.time), milliseconds(series.start))
+            until = min(milliseconds(point.time + series.step), milliseconds(series.end))
+            row = find(ask, begin, until, milliseconds(series.end), finer(series.resolution), pick)
+            if row is None:  # it was removed between two questions
+                return Place(point.time, series.step)
+            return Place(moment(row.time), timedelta(milliseconds=row.length if row.length > 1 else 0))
+
+        return place(lowest, lowest.min, low=True), place(highest, highest.max, low=False)
+
+
+def change(store: Path, series: Series) -> float | None:
+    """How much a counter grew from the beginning to the end of a series.
+
+    None if that is not known: there is no reading near the beginning or the end of the span, the counter went back, or
+    the quantity is no counter. A gap in the middle does no harm: the battery counts on.
+    """
+    if series.row.kind is not Kind.COUNTER or not series.points:
+        return None
+    start, end = milliseconds(series.start), milliseconds(series.end)
+    row = RESOLUTIONS[series.resolution]
+    margin = max((end - start) // EXACT, 2 * row, int(series.pace.total_seconds() * 1000 * MISSED))
+    with _within(store, series) as (ask, scale):
+        first = last_before(ask, start + 1, start - margin)
+        if first is None:
+            found = find(
+                ask,
+                start,
+                min(end, start + margin),
+                end,
+                finer(series.resolution),
+                lambda slots: min(slots, default=None),
+            )
+            first = found.value if found else None
+        last = last_before(ask, end, max(start, end - margin))
+    if first is None or last is None:
+        return None
+    values = [first / scale, *(point.max for point in series.points[:-1]), last / scale]
+    return values[-1] - values[0] if all(one <= two for one, two in pairwise(values)) else None
+
+
+def rows(
+    store: Path, battery: str, quantities: Sequence[str], start: datetime, end: datetime, resolution: Resolution
+) -> Iterator[tuple[str, Point]]:
+    """What the rows of a store say of some quantities, by time: readings at their own times, or minutes or hours.
+
+    Minutes and hours are those that `rollups` has. Memory stays flat.
+    """
+    names = [name.removeprefix("details.") for name in quantities]
+    for name in names:
+        quantity_row(name)
+    if resolution == "raw":
+        for snapshot in snapshots(store, battery, start, end):
+            for name in names:
+                value = _value(snapshot, name)
+                if value is not None:
+                    yield name, Point(snapshot.time, value, value, value, 1)
+        return
+    for rollup in rollups(store, battery, start, end, resolution):
+        for name in names:
+            stat, last = rollup.measurements.get(name), rollup.values.get(name)
+            if stat is not None:
+                yield name, Point(rollup.time, stat.min, stat.mean, stat.max, stat.count)
+            elif isinstance(last, int | float):
+                yield name, Point(rollup.time, last, last, last, rollup.count)
 
 
 def outages(store: Path, battery: str, start: datetime, end: datetime) -> list[Outage]:
@@ -172,10 +297,12 @@ def snapshots(store: Path, battery: str, start: datetime, end: datetime) -> Iter
 def rollups(
     store: Path, battery: str, start: datetime, end: datetime, resolution: Literal["minute", "hour"]
 ) -> Iterator[Rollup]:
-    """The minutes or hours that begin from `start` until before `end`, by time, and whole. Memory stays flat."""
+    """The minutes or hours that begin from `start` until before `end`, by time, and whole; also the very first one, if
+    all of its readings are in the span. Memory stays flat."""
     with reading(store) as reader:
         number = _number(reader, battery)
-        for bucket in reader.buckets(number, milliseconds(start), milliseconds(end), resolution):
+        first = beginning(reader, number, milliseconds(start), resolution)
+        for bucket in reader.buckets(number, first, milliseconds(end), resolution):
             yield record_of(reader.layout, battery, resolution, bucket)
 
 
@@ -187,12 +314,6 @@ def columns(store: Path, names: Sequence[str], resolution: Resolution) -> list[s
         if resolution == "raw":
             return list(flatten(blank_snapshot(words)))
         return list(blank_rollup(words, [column.name for column in reader.layout.columns if column.counter]).flatten())
-
-
-def floor(time: datetime, resolution: Resolution) -> datetime:
-    """The beginning of the row that `time` lies in."""
-    length = RESOLUTIONS[resolution]
-    return moment(milliseconds(time) // length * length)
 
 
 def quantity_row(name: str) -> Quantity:
@@ -217,12 +338,12 @@ def quantity_row(name: str) -> Quantity:
 def _stored(reader: Reader, name: str, number: int) -> Stored:
     spans = {table: reader.bounds(number, table) for table in RESOLUTIONS}
     known = [span for span in spans.values() if span]
-    raw, text = spans["raw"], reader.newest_words(number)
+    raw, text, first = spans["raw"], reader.newest_words(number), first_of(reader, number)
     words = words_from(text) if text else None
     return Stored(
         name,
         words.protocol if words else None,
-        moment(min(first for first, _ in known)) if known else None,
+        moment(first) if first is not None else None,
         moment(max(last for _, last in known)) if known else None,
         moment(raw[0]) if raw else None,
         tuple(_quantities(reader, words)) if words else (),
@@ -250,16 +371,25 @@ def _number(reader: Reader, battery: str) -> int:
     )
 
 
-def _suitable(reader: Reader, battery: int, start: int, step: int) -> Resolution:
-    """The coarsest rows that are no longer than a step; coarser ones where those are gone for the beginning."""
-    wanted = [name for name, length in RESOLUTIONS.items() if length <= step][-1]
-    names = list(RESOLUTIONS)
-    while wanted != "hour":
-        coarser = names[names.index(wanted) + 1]
-        own, other = reader.bounds(battery, wanted), reader.bounds(battery, coarser)
-        length = RESOLUTIONS[coarser]
-        if other is not None and (own is None or (other[0] < own[0] // length * length and start < own[0])):
-            wanted = coarser
-            continue
-        break
-    return wanted
+@contextmanager
+def _within(store: Path, series: Series) -> Iterator[tuple[Ask, int]]:
+    """The store, with the question for the quantity of a series and the scale of its integers."""
+    with reading(store) as reader:
+        ask = asking(reader, _number(reader, series.battery), series.quantity)
+        yield ask, scale_of(reader.layout, series.quantity)
+
+
+def _value(snapshot: Snapshot, name: str) -> float | None:
+    """The number of a quantity in a reading, if it has one."""
+    group, dot, part = name.partition(".")
+    found: object
+    if group == "cells":
+        place = int(part)
+        found = snapshot.cells[place - 1] if 0 < place <= len(snapshot.cells) else None
+    elif dot:
+        found = snapshot.temperatures.get(part)
+    elif name in Snapshot.__struct_fields__:
+        found = getattr(snapshot, name)
+    else:
+        found = snapshot.details.get(name)
+    return found if isinstance(found, int | float) else None

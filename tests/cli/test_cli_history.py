@@ -16,7 +16,7 @@ import pytest
 
 from antbms import history
 from antbms.cli import history_picture, stored
-from antbms.cli.chart import Span, chart, columns_of, scale_for
+from antbms.cli.chart import Gap, Span, chart, columns_of, scale_for
 from antbms.cli.main import run
 from antbms.cli.moments import moment_of
 from antbms.cli.time_axis import time_ticks
@@ -165,7 +165,8 @@ def test_an_outage_that_goes_on(file: Path, capsys: Printed) -> None:
             await sink.close()
 
         asyncio.run(work())
-        return [line.split("UTC, ")[-1] for line in lines(capsys, "history", "boat", "soc", "--store", file)[-3:]]
+        text = lines(capsys, "history", "boat", "soc", "--store", file, "--from", "-2d")
+        return [line.split("UTC, ")[-1] for line in text[-3:]]
 
     assert told(90_000, 86_400)[1:] == [" Offline once, 1 h 0 min in all", "1 h 0 min at least: no answer"]
     assert told(7200, 300) == [
@@ -186,6 +187,175 @@ def test_gaps_are_gaps(file: Path, capsys: Printed, monkeypatch: pytest.MonkeyPa
     assert all(drawn[at] == " " for at in gap)
     assert all(drawn[at] != " " for at in range(gap[0] - 3))
     assert len(drawn) >= room - 1
+
+
+def drawn(gaps: list[Gap], width: int, *, every: float = 1.0, plain: bool = False) -> list[str]:
+    """An hour of a battery that is read every so many seconds, but not in gaps: the lines of a chart of it."""
+    room = width - 7
+    step = max(1.0, 3600 / columns_of(width, 5, plain))
+    seconds = [at * every for at in range(int(3600 / every))]
+    read = [one for one in seconds if not any(gap.start < one / 3600 < gap.end for gap in gaps)]
+    places = sorted({int(one / step) for one in read})
+    spans = [Span((place + 0.5) * step / 3600, 5.0, 5.0, 5.0) for place in places]
+    text = chart(
+        spans,
+        scale_for(1, 9, 1),
+        width=width,
+        height=9,
+        margin=5,
+        label=str,
+        times=lambda room: [(0, "x")],
+        plain=plain,
+        reach=max(step * 1.5, every * 3) / 3600,
+        gaps=gaps,
+    )
+    return [line.plain[7:].ljust(room) for line in text]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("at", [0.05, 0.3333, 0.71])
+def test_a_short_outage_is_seen_at_any_width(width: int, plain: bool, at: float) -> None:
+    text = drawn([Gap(at, at + 26 / 3600)], width, plain=plain)
+    room, line, axis = width - 7, text[4], text[9]
+    assert axis[:room].count("x" if plain else "░") in (1, 2)
+    missing = [place for place in range(room) if line[place] == " "]
+    assert missing == [place for place, letter in enumerate(axis) if letter in ("x", "░")]
+    assert all(abs(place / room - at) < 1.5 / room for place in missing)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 160])
+@pytest.mark.parametrize("every", [1.0, 30.0, 60.0, 90.0])
+def test_a_slow_pace_is_no_gap(width: int, every: float) -> None:
+    line = drawn([], width, every=every)[4].rstrip()
+    assert " " not in line.strip()
+    assert len(line) >= (width - 7) * (1 - 2 * every / 3600) - 1
+
+
+def test_an_outage_that_goes_on_is_named_where_there_is_room() -> None:
+    gap = Gap(0.5, 1.0, ("offline since 22:14", "offline"))
+    assert "offline since 22:14" in "".join(drawn([gap], 80))
+    assert "offline" in "".join(drawn([gap], 30))
+    assert "since" not in "".join(drawn([gap], 30))
+
+
+def test_so_many_short_outages_that_nothing_would_be_left_are_marked_only() -> None:
+    gaps = [Gap(at / 40, at / 40 + 0.002) for at in range(40)]
+    text = drawn(gaps, 40)
+    assert sum(letter != " " for letter in text[4]) > 25
+    assert text[9].count("░") > 25
+
+
+def watched(path: Path, ago: float, *, seconds: int = 3600, stated: float | None = None) -> None:
+    """A battery that was read every 10 s up to so many seconds ago, and was said to be offline at `stated`."""
+    import asyncio
+
+    last = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=ago)
+    events: list[Event] = [
+        msgspec.structs.replace(
+            reading(second),
+            time=last - timedelta(seconds=seconds - second),
+            charged=second / 1000,
+            current=float(second),
+        )
+        for second in range(0, seconds + 1, 10)
+    ]
+    if stated is not None:
+        moment = datetime.now(UTC) - timedelta(seconds=stated)
+        events.append(Offline(time=moment, battery="garage", since=last, reason="link lost"))
+
+    async def work() -> None:
+        sink = make(Config(file=str(path)), {}, DEFAULT)
+        await sink.take(events)
+        await sink.close()
+
+    asyncio.run(work())
+
+
+def bounds(text: list[str]) -> tuple[datetime, datetime]:
+    first, last = (datetime.fromisoformat(part.removesuffix(" UTC")) for part in text[1].strip().split(" to "))
+    return first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the zone of Windows cannot be set for a test")
+@pytest.mark.parametrize(
+    ("ago", "stated", "since", "to_now"),
+    [(200, 30, None, True), (200, None, None, True), (7000, None, None, False), (7000, None, "-3h", True),
+     (7000, 100, None, True), (7000, None, "yesterday", False)],
+)  # fmt: skip
+def test_a_chart_ends_now_where_somebody_watches(
+    tmp_path: Path, capsys: Printed, ago: float, stated: float | None, since: str | None, to_now: bool
+) -> None:
+    path = tmp_path / "s.db"
+    watched(path, ago, stated=stated)
+    text = lines(capsys, "history", "garage", "soc", "--store", path, *(("--from", since) if since else ()))
+    expected = datetime.now(UTC) - timedelta(seconds=0 if to_now else ago)
+    assert abs(bounds(text)[1] - expected) < timedelta(seconds=10)
+    assert any("offline since" in line for line in text) == (stated == 100)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the zone of Windows cannot be set for a test")
+def test_the_chart_begins_with_the_first_reading_and_figures_have_its_time(tmp_path: Path, capsys: Printed) -> None:
+    path = tmp_path / "s.db"
+    watched(path, 20_000, seconds=1200)
+    text = lines(capsys, "history", "garage", "current", "charged", "--store", path)
+    start, end = bounds(text)
+    assert end - start == timedelta(seconds=1200)
+    figures = next(line for line in text if line.startswith(" Current ") and " A " in line)
+    assert figures.split()[3] == f"{start:%H:%M:%S}"
+    assert figures.split()[6] == f"{end:%H:%M:%S}"
+    assert next(line for line in text if "Charged in total  " in line).split()[3:] == ["1.200", "Ah", "1.200", "Ah"]
+    found = records(capsys, "history", "--store", path, "--json")
+    assert found[0]["first"] == f"{start:%Y-%m-%dT%H:%M:%S}.000Z"
+
+
+def test_the_usual_chart_has_all_columns_at_80(file: Path, capsys: Printed) -> None:
+    text = lines(capsys, "history", "garage", "--store", file)
+    assert next(line for line in text if line.startswith(" Quantity")).split() == [
+        "Quantity", "Lowest", "at", "Highest", "at", "Mean"
+    ]  # fmt: skip
+    assert max(map(len, text)) <= 80
+
+
+def test_cells_share_a_scale_and_are_called_so(tmp_path: Path, capsys: Printed) -> None:
+    import asyncio
+
+    path = tmp_path / "s.db"
+
+    async def work() -> None:
+        sink = make(Config(file=str(path), raw_days=36_500.0), {}, DEFAULT)
+        cells = [(3.2 + second / 1000, 3.301, 3.302) for second in range(60)]
+        await sink.take([msgspec.structs.replace(reading(at), cells=cells[at], cell_min=3.2) for at in range(60)])
+        await sink.close()
+
+    asyncio.run(work())
+    text = lines(capsys, "history", "garage", "cells", "temperatures", "--store", path)
+    titles = [at for at, line in enumerate(text) if line.strip() in ("Cell 1", "Cell 2", "Cell 3")]
+    assert len(titles) == 3
+    scales = [[line.split("┤")[0] for line in text[at + 1 : at + 6]] for at in titles]
+    assert scales[0] == scales[1] == scales[2]
+    assert any(line.strip() == "Temperature mosfet" for line in text)
+
+
+@pytest.mark.parametrize(("resolution", "seconds"), [("raw", 20), ("minute", 60), ("hour", 3600)])
+def test_points_of_a_resolution_are_rows_of_the_store(
+    file: Path, capsys: Printed, resolution: str, seconds: int
+) -> None:
+    args = ("history", "garage", "voltage", "uptime", "--store", file, "--resolution", resolution, "--json")
+    found = [record for record in records(capsys, *args) if record["quantity"] == "voltage"]
+    times = [datetime.fromisoformat(str(record["time"])) for record in found]
+    assert times[:3] == [NOON + timedelta(seconds=seconds * number) for number in range(3)]
+    assert sum(int(str(record["count"])) for record in found) == 5 * 180
+    if resolution == "raw":
+        assert {record["count"] for record in found} == {1}
+
+
+def test_points_without_a_resolution_begin_at_round_times(file: Path, capsys: Printed) -> None:
+    found = records(capsys, "history", "garage", "voltage", "--store", file, "--json", "--from", "2026-11-22T12:03:07Z")
+    times = [datetime.fromisoformat(str(record["time"])) for record in found]
+    assert all(time.second == 0 and time.microsecond == 0 for time in times)
+    assert times[0] == NOON + timedelta(minutes=4)  # the minute before has readings from before the span
+    assert sum(int(str(record["count"])) for record in found) == 5 * 180 - 4 * 60 // EVERY
 
 
 def test_what_is_not_rolled_up_yet_is_drawn_from_the_readings(tmp_path: Path, capsys: Printed) -> None:
@@ -261,7 +431,11 @@ def test_the_store_of_the_configuration(
     ("args", "status", "text"),
     [
         (["history", "garag"], 2, "garag: there is no such battery in this store\n  Did you mean garage?"),
-        (["history", "garage", "volt"], 2, "volt: there is no such quantity"),
+        (["history", "garage", "volt"], 2, "volt: there is no such quantity\n  Did you mean voltage?"),
+        (["history", "garage", "cell.3"], 2, "Did you mean cells.3?"),
+        (["history", "garage", "mosfet"], 2, "Did you mean temperatures.mosfet?"),
+        (["history", "garage", "nosuch"], 2, "It has: voltage, current, "),
+        (["history", "garage", "nosuch"], 2, ", cells.1 to cells.4, "),
         (["history", "garage", "state"], 2, "is words"),
         (["history", "garage", "cells.9"], 2, "garage: has no cells.9"),
         (["history", "garage", "full_capacity"], 2, "garage: has no full_capacity"),
@@ -381,11 +555,30 @@ NOW = datetime(2026, 11, 22, 17, 30, tzinfo=UTC)
         ("Yesterday", datetime(2026, 11, 21, tzinfo=UTC)),
         ("2026-11-20", datetime(2026, 11, 20, tzinfo=UTC)),
         ("2026-11-20 05:00", datetime(2026, 11, 20, 5, tzinfo=UTC)),
+        ("05:00", datetime(2026, 11, 22, 5, tzinfo=UTC)),
+        ("5:00:07", datetime(2026, 11, 22, 5, 0, 7, tzinfo=UTC)),
+        ("17:30", NOW),
+        ("17:31", NOW - timedelta(days=1) + timedelta(minutes=1)),
         ("2026-11-20T05:00:30+01:00", datetime(2026, 11, 20, 4, 0, 30, tzinfo=UTC)),
     ],
 )
 def test_moments(text: str, moment: datetime) -> None:
     assert moment_of(text, NOW) == moment
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the zone of Windows cannot be set for a test")
+@pytest.mark.parametrize(
+    ("since", "until", "start", "end"),
+    [
+        ("05:00", "06:00", "22 05:00", "22 06:00"),
+        ("23:00", "01:00", "21 23:00", "22 01:00"),
+        ("17:00", "23:59", "22 17:00", "22 23:59"),
+    ],
+)
+def test_spans_of_times_of_the_day(since: str, until: str, start: str, end: str) -> None:
+    known = [history.Stored("garage", "ant", NOW - timedelta(days=9), NOW, None, ())]
+    found = stored.span_of(known, since, until, now=NOW)
+    assert [f"{moment:%d %H:%M}" for moment in found] == [start, end]
 
 
 def test_a_day_ends_where_the_next_begins() -> None:

@@ -62,7 +62,7 @@ def command(
     if not known:
         raise FileError(f"{file}: no battery is in this store yet", "Next: antbms monitor DEVICE --store FILE")
     chosen = [battery_named(known, name) for name in dict.fromkeys(batteries)] or known
-    start, end = span_of(chosen, since, until, resolution=resolution)
+    start, end = span_of(chosen, since, until)
     if output is not None:
         if any(str(output) == stored.name for stored in known):
             raise UsageError(f"{output}: is a battery of this store", f"Next: --battery {output}, and a FILE besides.")

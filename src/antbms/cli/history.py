@@ -13,10 +13,11 @@ import click
 
 from ..errors import FileError, UsageError
 from .device import json_option
+from .field import nearest
 from .stored import RESOLUTIONS, battery_named, span_of, store_file, store_options
 
 if TYPE_CHECKING:
-    from ..history import Resolution, Series, Stored
+    from ..history import Point, Resolution, Series, Stored
 
 USUAL = ("soc", "current", "voltage")
 """What is shown if no quantity is named."""
@@ -37,8 +38,12 @@ a monitor may go on writing.
 QUANTITY is a name of the JSON output, such as voltage, cells.3, temperatures.mosfet or humidity; cells and temperatures
 mean all of them.
 
-TIME is an ISO date or time of this place (2026-11-22, '2026-11-22 05:00'; with Z at its end of UTC), so much before now
-(-24h, '2 days ago'; s, min, h, d, w, y), or now, today, yesterday. A day alone begins --from and ends --to.
+With --csv and --json, a line is a stretch of time: whole seconds, minutes, hours or days, at most 500 of a quantity;
+`time` is where it begins. With --resolution, it is a row of the store: a reading at its own time, a minute or an hour.
+
+TIME is an ISO date or time of this place (2026-11-22, '2026-11-22 05:00'; with Z at its end of UTC), a time of today or
+yesterday (05:00), so much before now (-24h, '2 days ago'; s, min, h, d, w, y), or now, today, yesterday. A day alone
+begins --from and ends --to.
 """
 
 
@@ -47,10 +52,14 @@ TIME is an ISO date or time of this place (2026-11-22, '2026-11-22 05:00'; with 
 @click.argument("quantities", metavar="[QUANTITY]...", nargs=-1)
 @store_options
 @click.option(
-    "--resolution", type=click.Choice(RESOLUTIONS), help="Look at these rows; else the finest that is needed."
+    "--resolution",
+    type=click.Choice(RESOLUTIONS),
+    help="Look at these rows; else the finest that are needed. With --csv and --json, print them, one by one.",
 )
 @json_option
-@click.option("--csv", "as_csv", is_flag=True, help="The points as CSV.")
+@click.option(
+    "--csv", "as_csv", is_flag=True, help="The points as CSV; without --resolution, a point is a round stretch of time."
+)
 def command(
     battery: str | None,
     quantities: tuple[str, ...],
@@ -77,22 +86,27 @@ def command(
         _list(file, known, as_json, as_csv)
         return
     stored = battery_named(known, battery)
-    start, end = span_of([stored], since, until, DAY, resolution)
+    now = datetime.now(UTC)
+    start, end = span_of([stored], since, until, DAY, now=now, heard=_heard(file, stored, now))
     names = list(_expanded(stored, quantities or USUAL))
 
-    def ask(points: int = history.POINTS) -> list[Series]:
+    def ask(points: int = history.POINTS, *, aligned: bool = False) -> list[Series]:
         return [
-            history.series(file, stored.name, name, start, end, resolution=resolution, points=points) for name in names
+            history.series(file, stored.name, name, start, end, resolution=resolution, points=points, aligned=aligned)
+            for name in names
         ]
 
     if as_json or as_csv:
-        _print(_points(ask()), as_json)
+        if resolution is not None:
+            found = history.rows(file, stored.name, names, start, end, resolution)
+        else:
+            found = ((series.quantity, point) for series in ask(aligned=True) for point in series.points)
+        _print(_points(stored.name, found), as_json)
         return
     from .history_picture import show
 
-    now = datetime.now(UTC)
     outages = history.outages(file, stored.name, start, end)
-    if not show(stored, ask, start, end, outages, now, end if until else max(end, now)):
+    if not show(file, stored, ask, start, end, outages, now, end if until else max(end, now)):
         from .wording import clock
 
         words = [clock(moment) for moment in (start, end, stored.first or start, stored.last or end)]
@@ -102,34 +116,63 @@ def command(
         )
 
 
+def _heard(file: Path, stored: Stored, now: datetime) -> datetime | None:
+    """When it was said last that the battery is offline, if there is no reading since."""
+    from .. import history
+
+    if stored.last is None or stored.last >= now:
+        return None
+    return max((outage.time for outage in history.outages(file, stored.name, stored.last, now)), default=None)
+
+
 def _expanded(stored: Stored, names: Sequence[str]) -> Iterator[str]:
     """Names of the battery's quantities, with each cell in place of `cells`. Raises `UsageError`."""
     from .. import history
+    from ..model import QUANTITIES
 
     for name in dict.fromkeys(name.removeprefix("details.") for name in names):
         members = [known for known in stored.quantities if known.startswith(f"{name}.")]
-        if not members:
-            history.quantity_row(name)
-            if name not in stored.quantities:
-                raise UsageError(f"{stored.name}: has no {name}", f"It has: {', '.join(stored.quantities)}.")
+        if not members and name not in stored.quantities:
+            if name.partition(".")[0] in QUANTITIES:
+                history.quantity_row(name)
+                raise UsageError(f"{stored.name}: has no {name}", f"It has: {_names(stored)}.")
+            near = _nearest(stored, name)
+            raise UsageError(
+                f"{name}: there is no such quantity", f"Did you mean {near}?" if near else f"It has: {_names(stored)}."
+            )
         yield from members or (name,)
 
 
-def _points(found: Iterable[Series]) -> Iterator[dict[str, Any]]:
+def _nearest(stored: Stored, name: str) -> str | None:
+    """The battery's quantity that is meant most likely: `cells.3` for `cell.3`, `temperatures.t1` for `t1`."""
+    groups = dict.fromkeys(known.partition(".")[0] for known in stored.quantities)
+    for known in stored.quantities:
+        if name == known.partition(".")[2] and not name.isdecimal():
+            return known
+    return next(iter(nearest(name, dict.fromkeys((*stored.quantities, *groups)))), None)
+
+
+def _names(stored: Stored) -> str:
+    """The quantities of a battery, its cells as one."""
+    cells = [name for name in stored.quantities if name.startswith("cells.")]
+    many = f"{cells[0]} to {cells[-1]}" if len(cells) > 1 else "".join(cells)
+    return ", ".join(dict.fromkeys(many if name in cells else name for name in stored.quantities))
+
+
+def _points(battery: str, found: Iterable[tuple[str, Point]]) -> Iterator[dict[str, Any]]:
+    from ..history import quantity_row
     from ..model.records import timestamp
 
-    for series in found:
-        digits = (series.row.digits or 0) + 3
-        for point in series.points:
-            yield {
-                "time": timestamp(point.time),
-                "battery": series.battery,
-                "quantity": series.quantity,
-                "min": point.min,
-                "mean": round(point.mean, digits),
-                "max": point.max,
-                "count": point.count,
-            }
+    for name, point in found:
+        yield {
+            "time": timestamp(point.time),
+            "battery": battery,
+            "quantity": name,
+            "min": point.min,
+            "mean": round(point.mean, (quantity_row(name).digits or 0) + 3),
+            "max": point.max,
+            "count": point.count,
+        }
 
 
 def _list(file: Path, known: Sequence[Stored], as_json: bool, as_csv: bool) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
-from ..history import Outage, Point, Series, Stored
+from ..history import Outage, Place, Series, Stored, change, places
 from ..model import Kind
 from .bars import Style
-from .chart import LETTERS, Span, chart, columns_of, scale_for
+from .chart import LETTERS, Gap, Scale, Span, chart, columns_of, scale_for
 from .drawing import SIDE, put
 from .paper import Column, table
 from .screen import can_show
@@ -30,11 +31,16 @@ LABELS = 9
 """Letters left of the scale at least, so that it is known how many points there is room for."""
 OUTAGES = 3
 """Outages that are told one by one."""
+MEMBERS = {"cells": "Cell", "temperatures": "Temperature"}
+"""Quantities with several values → what one of them is called. They share a scale, so that they can be compared."""
+DAY = timedelta(days=1)
+YEAR = timedelta(days=365)
 
 Ask = Callable[[int], Sequence[Series]]
 
 
 def show(
+    file: Path,
     stored: Stored,
     ask: Ask,
     start: datetime,
@@ -49,24 +55,29 @@ def show(
     """
     drawn = False
     offline = list(_offline(outages, start, counted, now))
+    gaps = [_gap(outage, start, end, now) for outage in outages]
 
     def draw(width: int, style: Style) -> RenderableType:
         nonlocal drawn
         plain = not can_show(LETTERS)
         found = ask(columns_of(width - 2 * SIDE[1], LABELS, plain))
         drawn = any(series.points for series in found)
-        return Group(*_blocks(stored, found, start, end, offline, width, style, plain)) if drawn else Text()
+        if not drawn:
+            return Text()
+        return Group(*_blocks(file, stored, found, start, end, offline, gaps, width, style, plain))
 
     put(draw, widest=WIDEST, piped=PIPED)
     return drawn
 
 
 def _blocks(
+    file: Path,
     stored: Stored,
     found: Sequence[Series],
     start: datetime,
     end: datetime,
     offline: Sequence[str],
+    gaps: Sequence[Gap],
     width: int,
     style: Style,
     plain: bool,
@@ -79,11 +90,19 @@ def _blocks(
     yield Padding(Text(f"{clock(start)} to {clock(end)}", "dim"), SIDE)
     yield rule
     height = HEIGHTS.get(len(found), LEAST)
-    margin = max(LABELS, *(_margin(series) for series in found if series.points))
+    scales = _scales(found)
+    margin = max(LABELS, *(_margin(series, scales[series.quantity]) for series in found if series.points))
     for series in found:
-        yield Padding(Group(*_chart(series, start, end, inner, height, margin, plain)), SIDE)
+        scale = scales.get(series.quantity)
+        lines = _chart(series, scale, start, end, inner, height, margin, plain, gaps) if scale else _nothing()
+        yield Padding(Group(Text(_title(series), "bold"), *lines), SIDE)
     yield rule
-    yield Padding(_figures(found, inner), SIDE)
+    full = [series for series in found if series.points]
+    measured = [series for series in full if series.row.kind is Kind.MEASUREMENT]
+    counted = [series for series in full if series.row.kind is not Kind.MEASUREMENT]
+    tables = [_figures(file, measured, end - start, inner)] if measured else []
+    tables += [_counts(file, counted, inner)] if counted else []
+    yield Padding(Group(*tables), SIDE)
     if offline:
         yield Padding(Text("\n".join(("", *offline)), "dim"), SIDE)
 
@@ -93,82 +112,114 @@ def _label(series: Series, value: float, digits: int) -> str:
 
 
 def _title(series: Series) -> str:
-    part = series.quantity.partition(".")[2]
-    return f"{series.row.label} {part}".rstrip()
+    group, _, part = series.quantity.partition(".")
+    return f"{MEMBERS[group]} {part}" if group in MEMBERS and part else series.row.label
 
 
-def _scale(series: Series) -> tuple[float, float, float]:
-    low, high = min(point.min for point in series.points), max(point.max for point in series.points)
-    return low, high, float(10 ** -(series.row.digits or 0))
+def _scales(found: Sequence[Series]) -> dict[str, Scale]:
+    """Quantity → its scale, the same for all members of a group."""
+    groups: dict[str, list[Series]] = {}
+    for series in found:
+        if series.points:
+            groups.setdefault(series.quantity.partition(".")[0], []).append(series)
+    return {
+        series.quantity: scale_for(
+            min(point.min for one in members for point in one.points),
+            max(point.max for one in members for point in one.points),
+            float(10 ** -(series.row.digits or 0)),
+        )
+        for members in groups.values()
+        for series in members
+    }
 
 
-def _labels(series: Series) -> Callable[[float], str]:
+def _labels(series: Series, scale: Scale) -> Callable[[float], str]:
     """Texts of the scale, with as many decimals as its steps need."""
-    step = scale_for(*_scale(series)).step
+    step = scale.step
     digits = next(
         (digits for digits in range(4) if abs(round(step, digits) - step) < step / 100), series.row.digits or 0
     )
     return lambda value: _label(series, value + 0.0 if abs(value) > step / 2 else 0.0, digits)
 
 
-def _margin(series: Series) -> int:
-    label = _labels(series)
-    return max(len(label(tick)) for tick in scale_for(*_scale(series)).ticks)
+def _margin(series: Series, scale: Scale) -> int:
+    label = _labels(series, scale)
+    return max(len(label(tick)) for tick in scale.ticks)
+
+
+def _nothing() -> Iterator[Text]:
+    yield Text("no values", "dim")
+    yield Text()
 
 
 def _chart(
-    series: Series, start: datetime, end: datetime, width: int, height: int, margin: int, plain: bool
+    series: Series,
+    scale: Scale,
+    start: datetime,
+    end: datetime,
+    width: int,
+    height: int,
+    margin: int,
+    plain: bool,
+    gaps: Sequence[Gap],
 ) -> Iterator[Text]:
-    yield Text(_title(series), "bold")
-    if not series.points:
-        yield Text("no values", "dim")
-        yield Text()
-        return
-    whole = (end - start).total_seconds()
     half = series.step / 2
-    spans = [
-        Span(min(1.0, (point.time + half - start).total_seconds() / whole), point.min, point.mean, point.max)
-        for point in series.points
-    ]
+    spans = [Span(_share(point.time + half, start, end), point.min, point.mean, point.max) for point in series.points]
     yield from chart(
         spans,
-        scale_for(*_scale(series)),
+        scale,
         width=width,
         height=height,
         margin=margin,
-        label=_labels(series),
+        label=_labels(series, scale),
         times=lambda room: time_ticks(start, end, room),
         plain=plain,
+        reach=series.reach / (end - start),
+        gaps=gaps,
     )
 
 
-def _figures(found: Sequence[Series], width: int) -> RenderableType:
-    """Lowest, mean, highest and last of each quantity; when they were, as exact as the points are."""
-    full = [series for series in found if series.points]
-    lows = [min(series.points, key=lambda point: point.min) for series in full]
-    highs = [max(series.points, key=lambda point: point.max) for series in full]
+def _share(moment: datetime, start: datetime, end: datetime) -> float:
+    return min(1.0, max(0.0, (moment - start) / (end - start)))
 
-    def values(numbers: Sequence[float | None]) -> list[Text]:
-        return [Text(phrase(series.row, value)) for series, value in zip(full, numbers, strict=True)]
 
-    counts = [series.row.kind is not Kind.MEASUREMENT for series in full]
-    means = [
-        Text() if counts[number] else text for number, text in enumerate(values([_mean(series) for series in full]))
-    ]
-    ends = values([series.points[-1].max for series in full])
+def _gap(outage: Outage, start: datetime, end: datetime, now: datetime) -> Gap:
+    """Where an outage lies. One that goes on lasts until now, and says so."""
+    if not outage.goes_on(now):
+        return Gap(_share(outage.since, start, end), _share(outage.time, start, end))
+    since = f"{outage.since.astimezone():{'%H:%M' if now - outage.since < DAY else '%m-%d %H:%M'}}"
+    return Gap(_share(outage.since, start, end), _share(now, start, end), (f"offline since {since}", "offline"))
+
+
+def _figures(file: Path, found: Sequence[Series], span: timedelta, width: int) -> RenderableType:
+    """Lowest, highest and mean of measurements; when they were, as exactly as the store knows and has room."""
+    moments = [places(file, series) for series in found]
+
+    def values(numbers: Sequence[float]) -> list[Text]:
+        return [Text(phrase(series.row, value)) for series, value in zip(found, numbers, strict=True)]
+
+    def times(which: int) -> list[Text]:
+        return [Text(_brief(pair[which], span) if pair else "", "dim") for pair in moments]
+
     columns = [
-        Column("Quantity", [Text(_title(series)) for series in full]),
-        Column("Lowest", values([point.min for point in lows]), right=True),
-        Column("at", _times(full, lows), True),
-        Column("Highest", values([point.max for point in highs]), right=True),
-        Column("at", _times(full, highs), True),
-        Column("Last", [text if counts[number] else Text() for number, text in enumerate(ends)], right=True),
+        Column("Quantity", [Text(_title(series)) for series in found]),
+        Column("Lowest", values([min(point.min for point in series.points) for series in found]), right=True),
+        Column("at", times(0), True),
+        Column("Highest", values([max(point.max for point in series.points) for series in found]), right=True),
+        Column("at", times(1), True),
     ]
-    return table(columns, Column("Mean", means), width)
+    return table(columns, Column("Mean", values([_mean(series) for series in found])), width)
 
 
-def _times(found: Sequence[Series], points: Sequence[Point]) -> list[Text]:
-    return [Text(_brief(point.time, series.step), "dim") for point, series in zip(points, found, strict=True)]
+def _counts(file: Path, found: Sequence[Series], width: int) -> RenderableType:
+    """By how much counters grew, and the last values of counters and states: they have no mean."""
+    grown = [change(file, series) for series in found]
+    columns = [
+        Column("Quantity", [Text(_title(series)) for series in found]),
+        Column("Last", [Text(phrase(series.row, series.points[-1].max)) for series in found], right=True),
+    ]
+    texts = [Text("" if by is None else phrase(series.row, by)) for series, by in zip(found, grown, strict=True)]
+    return table(columns, Column("In this span" if any(texts) else "", texts), width)
 
 
 def _mean(series: Series) -> float:
@@ -176,10 +227,18 @@ def _mean(series: Series) -> float:
     return sum(point.mean * point.count for point in series.points) / sum(point.count for point in series.points)
 
 
-def _brief(moment: datetime, step: timedelta) -> str:
-    """Local time, to the minute: a stretch begins there."""
-    local = moment.astimezone()
-    return f"{local:%m-%d %H:%M:%S}" if step < timedelta(minutes=1) else f"{local:%m-%d %H:%M}"
+def _brief(place: Place, span: timedelta) -> str:
+    """When a row was, in local time: of a reading its second, of a minute the minute, of an hour about its middle.
+
+    Within a day, the time alone says which one is meant; over a longer span, seconds give way to the day.
+    """
+    local = (place.time + place.length / 2).astimezone()
+    if span > YEAR:
+        return f"{local:%Y-%m-%d}"
+    about = "~" if place.length > timedelta(minutes=1) else ""
+    if span > DAY:
+        return f"{local:%m-%d} {about}{local:%H:%M}"
+    return f"{local:%H:%M}" if place.length else f"{local:%H:%M:%S}"
 
 
 def _offline(outages: Sequence[Outage], start: datetime, end: datetime, now: datetime) -> Iterator[str]:

@@ -294,6 +294,23 @@ def test_a_chart_ends_now_where_somebody_watches(
     assert any("offline since" in line for line in text) == (stated == 100)
 
 
+def test_a_span_without_readings_tells_of_the_outage(tmp_path: Path, capsys: Printed) -> None:
+    path = tmp_path / "s.db"
+    watched(path, 3600, stated=60)
+    assert run(["history", "garage", "--store", str(path), "--from", "-10min"]) == 1
+    text = capsys.readouterr().err
+    assert "Offline since 20" in text
+    assert ": link lost." in text
+
+
+def test_a_single_reading_is_drawn(tmp_path: Path, capsys: Printed) -> None:
+    path = tmp_path / "s.db"
+    watched(path, 3600, seconds=0)
+    text = lines(capsys, "history", "garage", "soc", "charged", "cells", "--store", path)
+    assert any(line.split()[:5] == ["State", "of", "charge", "50.0", "%"] for line in text)
+    assert records(capsys, "history", "garage", "soc", "--store", path, "--json")[0]["count"] == 1
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the zone of Windows cannot be set for a test")
 def test_the_chart_begins_with_the_first_reading_and_figures_have_its_time(tmp_path: Path, capsys: Printed) -> None:
     path = tmp_path / "s.db"

@@ -113,6 +113,7 @@ def command(
         raise FileError(
             f"{file}: no such readings of {stored.name} from {words[0]} to {words[1]}",
             f"It has readings from {words[2]} to {words[3]}.",
+            *(f"Offline since {clock(outage.since)}: {outage.reason}." for outage in outages[-1:] if not outage.ended),
         )
 
 

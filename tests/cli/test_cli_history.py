@@ -354,6 +354,21 @@ def test_cells_share_a_scale_and_are_called_so(tmp_path: Path, capsys: Printed) 
     assert any(line.strip() == "Temperature mosfet" for line in text)
 
 
+@pytest.mark.parametrize(("width", "beside"), [(40, 1), (60, 1), (80, 2), (120, 3), (160, 4)])
+def test_many_charts_stand_side_by_side(
+    file: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch, width: int, beside: int
+) -> None:
+    monkeypatch.setattr(history_picture, "PIPED", width)
+    names = ("cells", "temperatures", "voltage", "current")
+    text = lines(capsys, "history", "garage", *names, "--store", file, "--to", "2026-11-22T18:00Z")
+    assert max(map(len, text)) <= width
+    titles = next(line for line in text if line.startswith(" Cell 1"))
+    assert titles.split() == [word for number in range(1, beside + 1) for word in ("Cell", str(number))]
+    axes = next(line for line in text[3:] if "└" in line)
+    assert axes.count("└") == beside
+    assert axes.count("░") >= beside
+
+
 @pytest.mark.parametrize(("resolution", "seconds"), [("raw", 20), ("minute", 60), ("hour", 3600)])
 def test_points_of_a_resolution_are_rows_of_the_store(
     file: Path, capsys: Printed, resolution: str, seconds: int

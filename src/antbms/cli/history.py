@@ -106,7 +106,7 @@ def command(
     from .history_picture import show
 
     outages = history.outages(file, stored.name, start, end)
-    if not show(file, stored, ask, start, end, outages, now, end if until else max(end, now)):
+    if not show(file, stored, ask, len(names), start, end, outages, now, end if until else max(end, now)):
         from .wording import clock
 
         words = [clock(moment) for moment in (start, end, stored.first or start, stored.last or end)]

@@ -9,6 +9,8 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
+from rich.table import Column as GridColumn
+from rich.table import Table
 from rich.text import Text
 
 from ..history import Outage, Place, Series, Stored, change, places
@@ -27,6 +29,12 @@ PIPED = 80
 HEIGHTS = {1: 12, 2: 9, 3: 7}
 """Charts → lines of each; more of them have the least."""
 LEAST = 5
+MANY = 4
+"""Charts below each other; more of them stand side by side, where there is room."""
+SMALL = 38
+"""Columns of a chart that stands beside others, at least."""
+BETWEEN = 2
+"""Columns between two of them."""
 LABELS = 9
 """Letters left of the scale at least, so that it is known how many points there is room for."""
 OUTAGES = 3
@@ -43,13 +51,14 @@ def show(
     file: Path,
     stored: Stored,
     ask: Ask,
+    charts: int,
     start: datetime,
     end: datetime,
     outages: Sequence[Outage],
     now: datetime,
     counted: datetime,
 ) -> bool:
-    """Print the charts of what `ask` finds for so many points; False if there is nothing to draw.
+    """Print the charts, so many, of what `ask` finds for so many points; False if there is nothing to draw.
 
     counted: up to when outages count; the last one may have begun with the last reading.
     """
@@ -60,7 +69,7 @@ def show(
     def draw(width: int, style: Style) -> RenderableType:
         nonlocal drawn
         plain = not can_show(LETTERS)
-        found = ask(columns_of(width - 2 * SIDE[1], LABELS, plain))
+        found = ask(columns_of(_size(charts, width - 2 * SIDE[1])[1], LABELS, plain))
         drawn = any(series.points for series in found)
         if not drawn:
             return Text()
@@ -92,10 +101,18 @@ def _blocks(
     height = HEIGHTS.get(len(found), LEAST)
     scales = _scales(found)
     margin = max(LABELS, *(_margin(series, scales[series.quantity]) for series in found if series.points))
-    for series in found:
-        scale = scales.get(series.quantity)
-        lines = _chart(series, scale, start, end, inner, height, margin, plain, gaps) if scale else _nothing()
-        yield Padding(Group(Text(_title(series), "bold"), *lines), SIDE)
+    beside, size = _size(len(found), inner)
+    grid = Table.grid(
+        *(GridColumn(width=size, no_wrap=True) for _ in range(beside)), padding=(0, BETWEEN, 0, 0), pad_edge=False
+    )
+    for line in range(0, len(found), beside):
+        cells = []
+        for series in found[line : line + beside]:
+            scale = scales.get(series.quantity)
+            lines = _chart(series, scale, start, end, size, height, margin, plain, gaps) if scale else _nothing()
+            cells.append(Group(Text(_title(series), "bold"), *lines))
+        grid.add_row(*cells)
+    yield Padding(grid, SIDE)
     yield rule
     full = [series for series in found if series.points]
     measured = [series for series in full if series.row.kind is Kind.MEASUREMENT]
@@ -105,6 +122,12 @@ def _blocks(
     yield Padding(Group(*tables), SIDE)
     if offline:
         yield Padding(Text("\n".join(("", *offline)), "dim"), SIDE)
+
+
+def _size(charts: int, width: int) -> tuple[int, int]:
+    """How many charts stand side by side, and the columns of each."""
+    beside = max(1, min(charts, (width + BETWEEN) // (SMALL + BETWEEN))) if charts > MANY else 1
+    return beside, (width + BETWEEN) // beside - BETWEEN
 
 
 def _label(series: Series, value: float, digits: int) -> str:

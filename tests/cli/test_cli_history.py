@@ -639,6 +639,28 @@ def test_scales_are_round(low: float, high: float, finest: float, ticks: list[fl
     assert scale_for(low, high, finest).ticks == pytest.approx(ticks)
 
 
+@pytest.mark.parametrize("height", [5, 7, 9, 13])
+@pytest.mark.parametrize("high", [2.0, 3.0, 4.0, 5.0])
+def test_texts_of_the_scale_stand_at_their_values(height: int, high: float) -> None:
+    scale = scale_for(0.0, high, 1.0)
+    text = list(
+        chart(
+            [Span(0.5, 0.0, 0.0, high)],
+            scale,
+            width=40,
+            height=height,
+            margin=5,
+            label=str,
+            times=lambda _: [],
+            plain=False,
+        )
+    )
+    found = {row: float(line.plain[:5]) for row, line in enumerate(text[:height]) if line.plain[:5].strip()}
+    assert {found[0], found[height - 1]} == {scale.low, scale.high}
+    for row, value in found.items():
+        assert abs((1 - row / (height - 1)) * scale.high - value) < 0.35 * scale.high / (height - 1)
+
+
 @pytest.mark.parametrize("plain", [False, True])
 def test_a_spike_between_means_is_seen(plain: bool) -> None:
     """The band reaches as far as the values went."""

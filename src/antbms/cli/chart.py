@@ -22,6 +22,8 @@ FRAME = ("┤", "│", "└", "┬", "─", "░")
 PLAIN_FRAME = ("+", "|", "+", "+", "-", "x")
 TICKS = 4
 """Steps of the scale at most."""
+OFF = 0.34
+"""Lines by which the text of a tick may be off its place; others have none, so that none stands at a wrong place."""
 CROWDED = 3
 """One letter of so many may be left out for gaps that are shorter than a letter; more would hide the values."""
 
@@ -94,7 +96,8 @@ def chart(
     for so many letters. reach: how far apart two points are that a line joins (0 to 1). Each gap breaks the line, and
     is marked on the axis of time, however short it is.
     """
-    texts = {round((1 - scale.share(tick)) * (height - 1)): label(tick) for tick in scale.ticks}
+    places = {tick: (1 - scale.share(tick)) * (height - 1) for tick in scale.ticks}
+    texts = {round(at): label(tick) for tick, at in places.items() if abs(at - round(at)) <= OFF}
     room = max(8, width - margin - 2)
     tick, rule, corner, mark, line, away = PLAIN_FRAME if plain else FRAME
     rows = (_letters if plain else _braille)(

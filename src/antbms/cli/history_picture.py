@@ -26,7 +26,7 @@ from .wording import clock, duration, phrase
 WIDEST = 160
 """Columns of a chart at most."""
 PIPED = 80
-HEIGHTS = {1: 12, 2: 9, 3: 7}
+HEIGHTS = {1: 13, 2: 9, 3: 7}
 """Charts → lines of each; more of them have the least."""
 LEAST = 5
 MANY = 4

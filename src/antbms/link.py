@@ -93,6 +93,7 @@ class Link:
             return self._reply(answer, more=True)
         if requests != self._last and self.pipe.medium is not Medium.MEMORY:
             await asyncio.sleep(self._quiet_since + pause - self._timing.monotonic())
+        await self._clear()
         self._unsettled, self._last = True, requests
         self._requests += 1
         answer = await self._exchange(requests, patience, late, secret)
@@ -149,6 +150,17 @@ class Link:
             pass  # a device that never stops: the match of function and register must do
         self._unsettled = False
         return self._session.give_up()
+
+    async def _clear(self) -> None:
+        """Take away what has come since the last exchange: it cannot answer what is asked now, but would look so.
+
+        An answer that comes twice, or one to another program, would else be taken for the next, and each after it for
+        the one that follows: all readings would be late by one, for ever.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                while True:
+                    self._session.receive(await self.pipe.read())
 
     def _reply(self, answer: tuple[Request, Frame], *, more: bool) -> Reply:
         """more: whether further answers may come."""

@@ -60,7 +60,6 @@ class Line:
         self._wake.set()
 
     async def read(self) -> bytes:
-        await asyncio.sleep(0)
         while not self._ready:
             if self._gone:
                 raise LinkLost("COM9: link lost: the port went away")

@@ -183,6 +183,28 @@ def test_after_a_failed_read_the_next_one_waits_for_silence() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("again", ["one answer", "every answer", "half an answer"])
+def test_an_answer_that_comes_once_more_is_not_taken_for_the_next(protocol: str, again: str) -> None:
+    """A bridge repeats it, or it was for another program: without care all readings from then on were late by one."""
+    answer, count, steps = numbered(protocol), iter(range(1000)), 2 if protocol == "jbd" else 1
+
+    def far(data: bytes, line: Line) -> list[tuple[float, bytes]]:
+        first, stray = next(count), answer(data, line)
+        if again == "half an answer":
+            return [*stray, (0.4, stray[0][1][:40])]
+        return [*stray, (0.4, stray[0][1])] if again == "every answer" or first == steps else [*stray]
+
+    async def main() -> None:
+        async with opened(line := Line(far), protocol) as battery:
+            for number in range(6):
+                assert number_of(await battery.read()) == number * steps
+                assert len(line.written) == (number + 1) * steps
+                await asyncio.sleep(1)
+
+    run(main())
+
+
 def test_an_answer_of_another_register_is_stale() -> None:
     """jbd: the late answer 03 while 04 is waited for; and what nobody has ever asked for."""
     basic, counters = status("jbd"), make_device("jbd").receive(jbd.COUNTERS.raw, 0.0)  # type: ignore[union-attr]

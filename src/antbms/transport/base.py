@@ -27,7 +27,8 @@ class Pipe(Protocol):
     async def read(self) -> bytes:
         """Wait for the next bytes: at least one. Raises `LinkLost` when the link is gone.
 
-        Cancelling it loses no bytes: they come with the next call.
+        Bytes that are there already are returned at once: no other task runs before that. Cancelling it loses no
+        bytes: they come with the next call.
         """
 
     async def write(self, data: bytes, *, secret: bool = False) -> None:

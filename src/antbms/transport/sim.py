@@ -31,7 +31,6 @@ class SimPipe:
         self._lost: LinkLost | None = None  # why it is over
 
     async def read(self) -> bytes:
-        await asyncio.sleep(0)  # an answer that is there at once must not keep others from running
         while not self._ready:
             if self._lost:
                 raise self._lost
@@ -45,6 +44,7 @@ class SimPipe:
         if self._lost:
             raise self._lost
         self._player.play(self._line.receive(data, self._timing.monotonic()))
+        await asyncio.sleep(0)  # an answer that is there at once must not keep others from running
 
     def _deliver(self, data: bytes | None) -> None:
         if data is None:

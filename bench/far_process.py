@@ -10,7 +10,6 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from os import environ
 from pathlib import Path
@@ -21,28 +20,9 @@ sys.path.extend(str(REPO / "tests" / room) for room in ("", "media", "bluetooth"
 
 from fake_bluez import system_bus
 from far_ends import FarEnd, Place, bluetooth
-from trouble import KINDS, Fault, plan
+from stage import Troubles
 
 BUS = "DBUS_SYSTEM_BUS_ADDRESS"
-
-
-async def trouble(far: FarEnd, seed: str, gaps: tuple[float, float], note: Callable[[Fault], None]) -> None:
-    """For ever; cancelled, the battery is well again."""
-    for well, kind, seconds in plan(f"{seed} {far.name}", KINDS, *gaps):
-        await asyncio.sleep(well)
-        suffering = asyncio.create_task(far.suffer(kind, seconds, time.time))
-        try:
-            note(await asyncio.shield(suffering))
-        except asyncio.CancelledError:
-            far.well.set()
-            note(await suffering)
-            raise
-
-
-async def end(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def counts(texts: list[str]) -> dict[str, int]:
@@ -60,9 +40,9 @@ async def main(folder: Path, seed: str, gaps: tuple[float, float], media: dict[s
         for far in ends:
             await far.start(place)
         say({"bus": environ.get(BUS), "batteries": {far.name: (far.address, far.protocol) for far in ends}})
-        tasks = [asyncio.create_task(trouble(far, seed, gaps, say)) for far in ends]
+        troubles = Troubles(ends, seed, gaps, time.time, say)
         await asyncio.to_thread(sys.stdin.readline)
-        await end(tasks)
+        await troubles.end()
         say(None)
         await asyncio.to_thread(sys.stdin.read)
         for far in ends:

@@ -18,10 +18,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from common import REPO
@@ -29,47 +28,19 @@ from common import REPO
 sys.path.extend(str(REPO / "tests" / room) for room in ("", "media", "bluetooth"))
 
 from far_ends import FarEnd, Place, bluetooth
-from far_process import BUS, counts, end, trouble
-from outages import ENDED, Told, Verdict, judge
+from far_process import BUS, counts
+from outages import Verdict
+from stage import Seen, Troubles, compared, configuration, patience, sample, verdicts
 from trouble import Fault
 
-from antbms.config import BatteryConfig, Config, MonitorConfig, sink_config
-from antbms.history import batteries, snapshots
-from antbms.model import Event, Offline
 from antbms.monitor import Monitor
-from antbms.sinks.store.rows import milliseconds
-from monitor import resident
 
 MEDIA = ("tcp=8", "pty=8", "rfc2217=3", "classic=4", "ble=3")
-SETTLE = 0.25
-"""Part of the time that is not compared: libraries are loaded, caches filled."""
-GROWTH = 1.10
-"""× that memory, descriptors and tasks may differ between the halves of the rest."""
-TURN = 35.0
-"""s that an LE battery may have to wait for each of the others: an adapter opens one at a time, in `Timing.open`."""
-
-
-class Seen:
-    """A sink that notes what came."""
-
-    def __init__(self) -> None:
-        self.told: defaultdict[str, Told] = defaultdict(Told)
-
-    pace = 0.0
-
-    async def take(self, events: Sequence[Event]) -> None:
-        for event in events:
-            told = self.told[event.battery]
-            (told.offline if isinstance(event, Offline) else told.read).append(milliseconds(event.time) / 1000)
-
-    async def all_read(self, names: Iterable[str], since: float) -> None:
-        """Return when each battery has been read."""
-        for name in names:
-            while max(self.told[name].read, default=0.0) < since:  # noqa: ASYNC110  once in the run
-                await asyncio.sleep(1.0)
-
-    async def close(self) -> None:
-        """Nothing to close."""
+EVERY = 1.0
+SETTLE = 0.4
+"""Part of the time that is not compared: libraries are loaded, and the first 20,000 readings fill SQLite's cache."""
+GROWTH = {"MB": 1.03, "descriptors": 1.1, "tasks": 1.1}
+"""× that they may differ between the halves of the rest."""
 
 
 class Far:
@@ -118,19 +89,19 @@ async def soak(media: dict[str, int], minutes: float, seed: str, folder: Path) -
         for one in near:
             await one.start(place)
             found[one.name] = (one.address, one.protocol)
-        monitor = Monitor(configuration(found, folder), sinks={"seen": seen}, totals=folder / "totals.json")
+        monitor = Monitor(configuration(found, folder, EVERY), sinks={"seen": seen}, totals=folder / "totals.json")
         stop = asyncio.Event()
         running = asyncio.create_task(monitor.run(stop))
         telling = asyncio.create_task(far.faults(faults))
-        tasks = [asyncio.create_task(trouble(one, seed, gaps, faults.append)) for one in near]
+        troubles = Troubles(near, seed, gaps, time.time, faults.append)
         until = time.monotonic() + 60 * minutes
         while time.monotonic() < until:
             await asyncio.sleep(min(60.0, 60 * minutes / 20))
-            samples.append((resident(), len(list(Path("/proc/self/fd").iterdir())), len(asyncio.all_tasks())))
+            samples.append(sample())
             told = f"{sum(len(one.read) for one in seen.told.values())} readings, {len(faults)} faults"
             print("{:.1f} MB, {} descriptors, {} tasks; ".format(*samples[-1]) + told, flush=True)
         far.calm()
-        await asyncio.gather(end(tasks), telling)
+        await asyncio.gather(troubles.end(), telling)
         calm, longest = time.time(), patience("ble", le)
         with suppress(TimeoutError):
             async with asyncio.timeout(longest):
@@ -140,61 +111,28 @@ async def soak(media: dict[str, int], minutes: float, seed: str, folder: Path) -
         for one in near:
             await one.stop()
     await far.stop()
-    problems = grown(samples) + judged(seen, faults, {**media, "ble": le})
-    dropped = sum(lane.dropped for lane in monitor.lanes)
-    return problems + ([f"{dropped} events dropped"] if dropped else []) + compared(seen, folder / "packs.db")
+    found_out = verdicts(seen, faults, {**media, "ble": le}, EVERY)
+    return grown(samples) + shown(found_out) + compared(seen, monitor, folder)
 
 
-def configuration(found: dict[str, tuple[str, str]], folder: Path) -> Config:
-    """Every second battery's protocol is to be found out."""
-    named = {
-        name: BatteryConfig(address=address, protocol=protocol if number % 2 else None)  # type: ignore[arg-type]
-        for number, (name, (address, protocol)) in enumerate(found.items())
-    }
-    sinks = {"store": sink_config("store", {"file": str(folder / "packs.db")})}
-    return Config(monitor=MonitorConfig(every=1.0), batteries=named, sinks=sinks)
-
-
-def patience(medium: str, count: int) -> float:
-    return ENDED + TURN * (count - 1) * (medium == "ble")
-
-
-def judged(seen: Seen, faults: list[Fault], media: dict[str, int]) -> list[str]:
-    """What is wrong; prints a line for each medium."""
-    problems: list[str] = []
-    for medium, count in media.items():
-        total = Verdict()
-        for name in (f"{medium}{number}" for number in range(count)):
-            own = sorted((fault for fault in faults if fault.battery == name), key=lambda fault: fault.start)
-            total += judge(seen.told[name], own, patience(medium, count))
-        problems += total.problems
-        print(f"{medium}: {count} batteries, {total}")
-    kinds = sorted({fault.kind for fault in faults})
-    print(f"{len(faults)} faults of {len(kinds)} kinds: {', '.join(kinds)}")
-    return problems
+def shown(found: Mapping[str, Verdict]) -> list[str]:
+    """Print a line for each medium; returns what is wrong."""
+    for medium, verdict in found.items():
+        print(f"{medium}: {verdict}")
+    faults = sum((verdict.faults for verdict in found.values()), Counter[str]())
+    print(f"{faults.total()} faults of {len(faults)} kinds: {', '.join(sorted(faults))}")
+    return [problem for verdict in found.values() for problem in verdict.problems]
 
 
 def grown(samples: Sequence[tuple[float, ...]]) -> list[str]:
     rest, problems = samples[int(SETTLE * len(samples)) :], []
     early, late = rest[: len(rest) // 2], rest[len(rest) // 2 :]
-    for index, what in enumerate(("MB", "descriptors", "tasks")):
+    for index, (what, growth) in enumerate(GROWTH.items()):
         before, after = (statistics.mean(sample[index] for sample in part) for part in (early, late))
         print(f"{what}: {before:.1f}, then {after:.1f}")
-        if after > GROWTH * before + 1:
+        if after > growth * before + 1:
             problems.append(f"{what} grew from {before:.1f} to {after:.1f}")
     return problems
-
-
-def compared(seen: Seen, path: Path) -> list[str]:
-    """Every reading that came is in the store exactly once, and no other."""
-    start, stop = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-    problems = []
-    for battery in batteries(path):
-        stored = [milliseconds(one.time) / 1000 for one in snapshots(path, battery.name, start, stop)]
-        read = seen.told.pop(battery.name).read
-        if sorted(read) != sorted(stored):
-            problems.append(f"{battery.name}: {len(read)} readings, {len(stored)} in the store, and not the same")
-    return problems + [f"{name}: not in the store" for name, told in seen.told.items() if told.read]
 
 
 def main() -> None:

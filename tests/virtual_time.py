@@ -19,15 +19,6 @@ LONGEST = 3600.0
 """s of virtual time after which a test is taken to hang."""
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self, longest: float = LONGEST) -> None:
-        self._clock = Clock(longest)
-        super().__init__(self._clock)
-
-    def time(self) -> float:
-        return self._clock.now
-
-
 class Clock(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
     """Where a loop sleeps."""
 
@@ -45,6 +36,17 @@ class Clock(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
         if self.now > self._longest:
             raise RuntimeError(f"still running after {self._longest:.0f} s of virtual time")
         return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    clock_class: type[Clock] = Clock
+
+    def __init__(self, longest: float = LONGEST) -> None:
+        self._clock = self.clock_class(longest)
+        super().__init__(self._clock)
+
+    def time(self) -> float:
+        return self._clock.now
 
 
 def now() -> float:

@@ -169,8 +169,12 @@ class Battery:
     async def _advertise(self) -> None:
         """Begin, or end, as it should be now."""
         async with self._advertising:
-            await self._chip.stop_advertising()  # bumble keeps what a connection has ended
-            if self._is_here and self._connection is None:
+            if not self._is_here:
+                await self._chip.stop_advertising()
+            elif stopped := self._chip.legacy_advertising_set or self._chip.legacy_advertiser:
+                if self._connection is None:  # which has ended it
+                    await stopped.start()
+            else:
                 await self._chip.start_advertising(
                     advertising_interval_min=ADVERTISING, advertising_interval_max=ADVERTISING
                 )

@@ -23,6 +23,8 @@ from antbms.timing import DEFAULT, Timing
 
 Way = Callable[[], AbstractAsyncContextManager[str]]
 PROTOCOLS = ("ant", "jbd", "ant-legacy")
+SPEED = "0.1"
+"""s that pass for a battery in one of ours: its physics, which cost most of a day, are not what is tested here."""
 PAGING = 5.12
 """s after which a real adapter gives a page up."""
 
@@ -153,7 +155,7 @@ class FarEnd:
         self.address = ""
         self.well = asyncio.Event()
         self._number = number
-        self._trouble = Trouble(make_device(self.protocol, {"seed": str(number + 1)}))
+        self._trouble = Trouble(make_device(self.protocol, {"seed": str(number + 1), "speed": SPEED}))
         self._way: Way
         self._reach = AsyncExitStack()
 
@@ -178,6 +180,10 @@ class FarEnd:
             await self._come()
         self._trouble.become("")
         return Fault(self.name, kind, start, clock())
+
+    @property
+    def ill(self) -> bool:
+        return bool(self._trouble.kind)
 
     async def _come(self) -> None:
         self.address = await self._reach.enter_async_context(self._way())

@@ -3,12 +3,13 @@
 The rules, for a fault in which nothing can be read, from `start` to `end`:
 
 - nothing: no reading has a time from `start` + `UNDER_WAY` to `end` (what was answered before may still be under way);
-- found: if it lasts longer than `FOUND`, the battery is known to be offline `FOUND` after its start: the last that
-  was said of it by then is `Offline`;
-- ended: it is read again within `ended` s of the end. If the next fault comes sooner, and nothing was read before it,
-  both are one outage, and its end counts.
+- found: if it lasts longer than `every` + `FOUND`, the battery is known to be offline so long after its start: the last
+  that was said of it by then is `Offline`;
+- ended: it is read again within `every` + `ended` s of the end. If the next fault comes sooner, and nothing was read
+  before it, both are one outage, and its end counts.
 
-Beside: whenever it is said to be offline there is a fault, or was one less than `ended` s ago; no time comes twice.
+A fault that lets the battery be read is never said to be an outage, if it had come back from the one before. Whenever
+it is said to be offline there is a fault, or was one less than `every` + `ended` s ago. No reading's time comes twice.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Verdict:
         return (
             f"{self.readings} readings; {self.faults.total()} faults of {len(self.faults)} kinds;"
             f" {self.outages} outages: {self.ended} ended, in {self.slowest:.0f} s at most,"
-            f" {self.joined} ran into the next fault; {self.found} of {self.long} longer than {FOUND:g} s were found;"
+            f" {self.joined} ran into the next fault; {self.found} of {self.long} long ones were found;"
             f" {len(self.problems)} problems"
         )
 
@@ -66,15 +67,17 @@ class Verdict:
         return self
 
 
-def judge(told: Told, faults: Sequence[Fault], ended: float = ENDED) -> Verdict:
-    """The verdict on one battery; faults in the order of time."""
+def judge(told: Told, faults: Sequence[Fault], every: float, ended: float = ENDED) -> Verdict:
+    """The verdict on one battery that is read every so many s; faults in the order of time."""
+    ended += every
     verdict = Verdict(len(told.read), Counter(fault.kind for fault in faults))
     says = verdict.problems.append
     for time, number in Counter(told.read).items():
         if number > 1:
             says(f"{number} readings at {time:.3f}")
-    ends = [*(fault.start for fault in faults[1:]), float("inf")]
-    for fault, following in zip(faults, ends, strict=True):
+    for index, fault in enumerate(faults):
+        previous = faults[index - 1].end if index else float("-inf")
+        following = faults[index + 1].start if index + 1 < len(faults) else float("inf")
         what = f"{fault.battery} {fault.kind} from {fault.start:.1f} to {fault.end:.1f}"
         again = first(told.read, fault.end)
         if KINDS[fault.kind].reads is False:
@@ -82,13 +85,16 @@ def judge(told: Told, faults: Sequence[Fault], ended: float = ENDED) -> Verdict:
             during = [time for time in told.read if fault.start + UNDER_WAY < time < fault.end]
             if during:
                 says(f"{what}: read at {during[0]:.1f}")
-            if fault.end - fault.start > FOUND:
+            if fault.end - fault.start > every + FOUND:
                 verdict.long += 1
-                by = fault.start + FOUND
+                by = fault.start + every + FOUND
                 if last(told.offline, by) > last(told.read, by):
                     verdict.found += 1
                 else:
                     says(f"{what}: not found")
+        was_back = any(previous < time < fault.start for time in told.read)
+        if KINDS[fault.kind].reads and was_back and any(fault.start < time < fault.end for time in told.offline):
+            says(f"{what}: was an outage")
         if again <= min(fault.end + ended, following):
             verdict.ended += KINDS[fault.kind].reads is False
             verdict.slowest = max(verdict.slowest, again - fault.end)

@@ -16,7 +16,7 @@ Answers = list[Piece]
 class Kind(NamedTuple):
     """A row. ends: open links end when it begins. reach: whether new ones can be opened meanwhile.
 
-    hurt: what becomes of answers. reads: whether the battery can be read meanwhile; None: now and then.
+    hurt: what becomes of answers. reads: whether the battery can be read meanwhile; None: it depends.
     """
 
     ends: bool = False
@@ -46,6 +46,11 @@ def damaged(data: bytes) -> bytes:
     return bytes(wrong)
 
 
+def twice(answers: Answers) -> Answers:
+    """Each comes once more, when it is not waited for any longer."""
+    return sorted([*answers, *(Piece(at + 0.5, data) for at, data in answers)])
+
+
 def torn(answers: Answers) -> Answers:
     """A part, and the link ends (where it can: a pty stays)."""
     return [piece for at, data in answers for piece in (Piece(at, part(data or b"")), Piece(at, None))]
@@ -60,6 +65,7 @@ KINDS = {
     "torn": Kind(hurt=torn),
     "late": Kind(hurt=by(LATE), reads=None),
     "slow": Kind(hurt=by(0.4), reads=True),
+    "twice": Kind(hurt=twice, reads=True),
     "noisy": Kind(hurt=each(lambda data: JUNK + data + JUNK), reads=True),
     "busy": Kind(ends=True, hurt=lambda _: []),
     "deaf": Kind(),

@@ -43,6 +43,7 @@ FLOORS = {
     "reading": 5,
     "discovery": 6,
     "doctor": 6,
+    "mending": 6,
     "watching": 6,
     "derive": 6,
     "ledger": 6,
@@ -61,7 +62,7 @@ BATTERY = (
     "asking", "backup", "changes", "identity", "journal", "link", "planning", "reading", "registers", "settings",
     "silence", "writing",
 )  # fmt: skip
-ONE_ROOM = dict.fromkeys(BATTERY, "battery") | {"history": "sinks", "ledger": "derive"}
+ONE_ROOM = dict.fromkeys(BATTERY, "battery") | {"history": "sinks", "ledger": "derive", "mending": "watching"}
 """Modules that live in the room of another."""
 
 PURE = {

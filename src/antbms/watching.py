@@ -3,8 +3,7 @@
     async for event in antbms.watch("COM5", every=1.0):
         ...                                     # a Snapshot, or Offline(since, reason)
 
-A link that fails is mended in steps: the read is tried again (`Battery.read` does, and once more after a wait), then
-the link is opened anew, then the protocol is searched anew as well. Between the steps it waits, longer each time.
+A link that fails is mended in steps (`mending`); between them it waits, longer each time.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ import asyncio
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import Any, Final, TypeVar
 
 from .battery import Battery, open_battery
-from .errors import AntbmsError, LinkError, LinkLost, NoAnswer, OpenError, UsageError, WrongPassword
-from .link import LinkStats
+from .errors import AntbmsError, LinkError, UsageError, WrongPassword
+from .mending import CONNECTING, MendedLink
 from .model import DeviceInfo, Event, Offline, Snapshot
 from .protocol import dialect
 from .timing import DEFAULT, Past, Timing
@@ -28,15 +27,8 @@ from .transport import parse_address
 
 T = TypeVar("T")
 
-REOPEN: Final = 2
-"""Failures in a row after which a link is opened anew, even if it looks open."""
-RESCAN: Final = 5
-"""Failures in a row after which the protocol is searched anew, unless the caller named it."""
-STUCK: Final = 10
-"""× `Timing.open`: opening ends after this. It includes the wait for others that use the same adapter."""
 DOUBLINGS: Final = 10
 PAUSED: Final = "paused"
-CONNECTING: Final = "still connecting"
 
 _VARIABLE: Final = re.compile(r"\S*\d\S*")
 """Words of a reason that change without its meaning: seconds, checksums, counts."""
@@ -75,49 +67,47 @@ class Watch:
         self.info: DeviceInfo | None = None
         """Who the battery is: asked after its first reading, and again if it was offline and the link is new. If it
         does not say, it is asked again after a minute, and then ever more seldom."""
-        self.error: AntbmsError | None = None
-        """Why it is offline, with hints; None while it is read."""
-        self.took = 0.0
-        """s that the latest reading took."""
         self.next_try: float | None = None
         """After a failure: when it is tried again, on `Timing.monotonic`. None while it is tried or read."""
-        self._opening = partial(
+        opening = partial(
             open_battery, address, options=options, timing=timing, password=password, name=name, on_note=on_note
         )
+        self._link = MendedLink(self.name, opening, dialect(protocol).NAME if protocol is not None else None, timing)
         self._every = every
         self._timing = timing
         self._chance = chance or Random()
-        self._given = dialect(protocol).NAME if protocol is not None else None
-        self._protocol = self._given
-        self._stack = AsyncExitStack()
-        self._battery: Battery | None = None
-        self._lock = asyncio.Lock()  # held by whoever uses the battery, or opens or closes it
         self._wake = asyncio.Event()
         self._poll: asyncio.Task[Snapshot] | None = None
         self._iterated = self._paused = self._closed = False
-        self._counted = {"requests": 0, "answers": 0, "stale": 0, "probes": 0, "opens": 0, "losses": 0}
-        self._failures = 0  # in a row
-        self._has_read = self._is_new = False  # is_new: nothing was read over this link yet
-        self._asks_who = False
+        self._has_read = self._asks_who = False
         self._ask_at, self._ask_wait = -math.inf, timing.who_least
         self._since: Past | None = None
-        self._reason = CONNECTING
         self._said: tuple[str, float] | None = None
 
     @property
     def online(self) -> bool:
         """Whether the latest reading succeeded."""
-        return self._has_read and self._failures == 0 and not self._paused
+        return self._has_read and not self._link.failures and not self._paused
+
+    @property
+    def error(self) -> AntbmsError | None:
+        """Why it is offline, with hints; None while it is read."""
+        return self._link.error
 
     @property
     def failures(self) -> int:
         """Attempts in a row that failed; 0 while it is read."""
-        return self._failures
+        return self._link.failures
+
+    @property
+    def took(self) -> float:
+        """s that the latest reading took."""
+        return self._link.took
 
     @property
     def protocol(self) -> str | None:
         """What the battery speaks; None until that is known."""
-        return self._protocol
+        return self._link.protocol
 
     @property
     def counters(self) -> dict[str, int]:
@@ -126,7 +116,7 @@ class Watch:
         `requests`, `answers`, `stale` (answers that nobody waited for), `probes` (unanswered ones of the search for the
         protocol, which are no `requests`), `opens`, `losses`, `rejected.REASON`.
         """
-        return _add(self._counted, self._battery.stats) if self._battery else dict(self._counted)
+        return self._link.counters
 
     def __aiter__(self) -> AsyncIterator[Event]:
         if self._iterated:
@@ -139,11 +129,7 @@ class Watch:
 
         `LinkError` with the reason if the battery is offline, and `NoAnswer` if it takes longer than `Timing.work`.
         """
-        if self._battery is not None:
-            async with self._lock:
-                if self._battery is not None:
-                    return await self._limited(work(self._battery))
-        raise LinkError(f"{self.name}: {self._reason}")
+        return await self._link.do(work)
 
     async def pause(self) -> None:
         """Close the link, so that another program or the phone may use it; returns when it is closed.
@@ -152,8 +138,7 @@ class Watch:
         """
         self._paused = True
         self._interrupt()
-        async with self._lock:
-            await self._let_go()
+        await self._link.let_go()
 
     def release(self) -> None:
         """Go on after `pause`, at once."""
@@ -164,12 +149,7 @@ class Watch:
         """Close the link, and end the loop. Never raises."""
         self._closed = True
         self._interrupt()
-        # Work that is being done may end in order; if it does not, its link is closed below it.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._timing.close / 2):
-                await self._lock.acquire()
-                self._lock.release()
-        await self._let_go()
+        await self._link.close()
 
     # ---- the loop
 
@@ -185,13 +165,13 @@ class Watch:
                     if event := self._say(PAUSED):
                         yield event
                     await self._rest(self._timing.remind)
-                    self._failures = 0
+                    self._link.failures = 0
                     continue
-                poll = self._poll = asyncio.create_task(self._read())
+                poll = self._poll = asyncio.create_task(self._link.read())
                 try:
                     await asyncio.wait({poll}, timeout=self._timing.grace)
                     if not poll.done():
-                        if self._battery is None and self._said is None and (event := self._say(self._connecting)):
+                        if not self._link.is_open and self._said is None and (event := self._say(self._connecting)):
                             yield event
                         await asyncio.wait({poll})
                 finally:
@@ -207,11 +187,11 @@ class Watch:
                     self.next_try = None
                     continue
                 snapshot, was_offline = poll.result(), self._said is not None
-                self._has_read, self._said, self.error = True, None, None
+                self._has_read, self._said = True, None
                 self._since = Past(snapshot.time, self._timing)
                 yield snapshot
-                self._asks_who |= self._is_new and (was_offline or self.info is None)
-                self._is_new = False
+                self._asks_who |= self._link.is_new and (was_offline or self.info is None)
+                self._link.is_new = False
                 if self._asks_who and self._timing.monotonic() >= self._ask_at:
                     await self._ask_who()
                 passed = self._timing.monotonic() - start
@@ -230,103 +210,23 @@ class Watch:
             self._poll.cancel()
         self._wake.set()
 
-    # ---- reading, and mending
-
-    async def _read(self) -> Snapshot:
-        """One reading. A link that was good and is lost is opened anew at once: some modules end an idle one."""
-        async with self._lock:
-            was_good = self._battery is not None and self._failures == 0
-            try:
-                try:
-                    snapshot = await self._attempt()
-                except LinkLost as error:
-                    await self._lost(error)
-                    if not was_good:
-                        raise
-                    snapshot = await self._attempt()
-            except AntbmsError as error:
-                self._failures += 1
-                if isinstance(error, LinkLost):
-                    await self._lost(error)
-                if self._failures >= REOPEN:
-                    await self._let_go()
-                if self._failures >= RESCAN:
-                    self._protocol = self._given
-                raise
-            self._failures = 0
-            return snapshot
-
-    async def _attempt(self) -> Snapshot:
-        battery = self._battery or await self._open()
-        start, limit = self._timing.monotonic(), asyncio.timeout(self._timing.watchdog)
-        try:
-            async with limit:
-                snapshot = await battery.read()
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            seconds = self._timing.watchdog
-            raise LinkLost(f"{self.name}: the link looks open and is dead: nothing moved for {seconds:g} s") from None
-        self.took = self._timing.monotonic() - start
-        return snapshot
-
-    async def _open(self) -> Battery:
-        stack, seconds = AsyncExitStack(), STUCK * self._timing.open
-        limit = asyncio.timeout(seconds)
-        try:
-            async with limit:
-                battery = await stack.enter_async_context(self._opening(protocol=self._protocol))
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise OpenError(f"{self.name}: opening did not end within {seconds:g} s") from None
-        self._stack, self._battery, self._protocol, self._is_new = stack, battery, battery.protocol, True
-        self._counted["opens"] += 1
-        return battery
-
-    async def _lost(self, error: LinkLost) -> None:
-        if self._battery is not None:
-            self._counted["losses"] += 1
-        self.error, self._reason = error, error.reason
-        await self._let_go()
-
-    async def _let_go(self) -> None:
-        """Close the link, if there is one; what crossed it stays counted."""
-        battery, self._battery = self._battery, None
-        stack, self._stack = self._stack, AsyncExitStack()
-        if battery is not None:
-            self._counted = _add(self._counted, battery.stats)
-        await stack.aclose()
-
-    async def _limited(self, work: Awaitable[T]) -> T:
-        limit = asyncio.timeout(self._timing.work)
-        try:
-            async with limit:
-                return await work
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            await self._let_go()
-            raise NoAnswer(f"{self.name}: not done within {self._timing.work:g} s; the link is opened anew") from None
-
     async def _ask_who(self) -> None:
         """Read who the battery is. If that fails, the next reading tells why, and it is asked again much later."""
-        async with self._lock:
-            if self._battery is None or self._paused:
-                return
-            try:
-                async with asyncio.timeout(self._timing.watchdog):
-                    self.info = await self._battery.info()
-                self._asks_who, self._ask_wait = False, self._timing.who_least
-            except (AntbmsError, TimeoutError):
-                self._ask_at = self._timing.monotonic() + self._ask_wait
-                self._ask_wait = min(2 * self._ask_wait, self._timing.who_most)
+        if self._paused or not self._link.is_open:
+            return
+        try:
+            async with asyncio.timeout(self._timing.watchdog):
+                self.info = await self._link.do(Battery.info)
+            self._asks_who, self._ask_wait = False, self._timing.who_least
+        except (AntbmsError, TimeoutError):
+            self._ask_at = self._timing.monotonic() + self._ask_wait
+            self._ask_wait = min(2 * self._ask_wait, self._timing.who_most)
 
     # ---- words
 
     @property
     def _connecting(self) -> str:
-        return f"connecting again: {self._reason}" if self._has_read else CONNECTING
+        return f"connecting again: {self._link.reason}" if self._has_read else CONNECTING
 
     def _trouble(self, error: BaseException) -> str:
         """The reason of being offline. Raises what watching cannot mend: a mistake of ours, a wrong password, and,
@@ -335,13 +235,13 @@ class Watch:
             raise error
         if not isinstance(error, LinkError) and not self._has_read:
             raise error
-        self.error = error
+        self._link.error = error
         return error.reason
 
     def _say(self, reason: str) -> Offline | None:
         """An event, unless the same was said not long ago."""
         kind, now = _VARIABLE.sub("#", reason.partition(";")[0]), self._timing.monotonic()
-        self._reason = reason
+        self._link.reason = reason
         if self._said is not None and self._said[0] == kind and now - self._said[1] < self._timing.remind:
             return None
         self._said = kind, now
@@ -352,17 +252,8 @@ class Watch:
     def _back_off(self) -> float:
         """s to wait after a failure: twice as long each time, and not the same for several batteries."""
         least, most = self._timing.backoff_least, self._timing.backoff_most
-        usual = least * 2.0 ** min(self._failures - 1, DOUBLINGS)
+        usual = least * 2.0 ** min(self._link.failures - 1, DOUBLINGS)
         return max(least, min(most, usual * self._chance.uniform(0.75, 1.25)))
-
-
-def _add(counted: Mapping[str, int], stats: LinkStats) -> dict[str, int]:
-    """Counters with those of a link that was opened since."""
-    total = dict(counted)
-    link = {"requests": stats.requests, "answers": stats.answers, "stale": stats.stale, "probes": stats.probes}
-    for name, count in (*link.items(), *((f"rejected.{reason}", n) for reason, n in stats.rejected.items())):
-        total[name] = total.get(name, 0) + count
-    return total
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:

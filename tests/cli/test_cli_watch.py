@@ -221,6 +221,17 @@ def test_a_wrong_number_is_told_in_words(capsys: Printed) -> None:
 STATUS = {"SIGINT": 130, "SIGTERM": 0, "SIGHUP": 0}
 
 
+@pytest.fixture(autouse=True)
+def not_by_nohup() -> Iterator[None]:
+    """What nohup began has SIGHUP ignored, and so have its children."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @contextmanager
 def on_terminal(*args: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """`antbms watch` on a terminal of its own, and what it shows."""

@@ -31,6 +31,8 @@ class Timing(Struct, frozen=True, kw_only=True):
 
     open: float = 25.0
     """Windows needs up to 20 s to open a Bluetooth COM port whose device is away."""
+    release: float = 0.5
+    """A port that was just closed may stay busy for so long: a thread can be inside the driver, and so can Windows."""
     close: float = 2.0
     """A driver that will not let go must not hold the program."""
     silence: float = 0.1

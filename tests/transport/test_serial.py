@@ -270,6 +270,20 @@ def test_busy_port_names_its_holder(pty: Pty) -> None:
     opened(pty.name, use)
 
 
+def test_a_port_that_is_let_go_of_a_moment_later_is_opened(pty: Pty) -> None:
+    """As by a thread that is still inside the driver when its port is closed."""
+
+    async def main() -> None:
+        first = await open_serial(parse_address(pty.name), QUICK, 9600)
+        second = asyncio.create_task(open_serial(parse_address(pty.name), QUICK, 9600))
+        await asyncio.sleep(0.15)
+        assert not second.done()
+        await first.close()
+        await (await second).close()
+
+    asyncio.run(main())
+
+
 def test_what_is_no_port(tmp_path: Path) -> None:
     assert "is a directory" in str(refused(str(tmp_path)))
     file = tmp_path / "a.cap"

@@ -19,7 +19,7 @@ from ..errors import LinkLost, UsageError
 from ..timing import Timing
 from .address import Address
 from .base import Medium, Pipe
-from .serial_errors import explain, lost
+from .serial_errors import cause_of, explain, lost
 
 if TYPE_CHECKING:
     from serialx import BaseSerialTransport
@@ -37,6 +37,8 @@ _KINDS: Final[dict[str, Medium]] = {
 }
 _ESPHOME_QUERY: Final = ("port_name", "port_instance", "port_serial_number", "mode")
 
+_AGAIN: Final = 0.05
+"""s between two attempts at a port that is busy."""
 _leftovers: Final[set[asyncio.Future[Any]]] = set()
 """Openings that outlived their caller; asyncio itself holds them only weakly."""
 
@@ -54,7 +56,7 @@ async def open_serial(address: Address, timing: Timing, baud: int) -> Pipe:
     start = timing.monotonic()
     try:
         medium, mac = await asyncio.to_thread(_medium, address)
-        transport, stream = await _within(timing, _connect(address, settings))
+        transport, stream = await _within(timing, _once_free(address, settings, timing))
     except Exception as exc:
         seconds = timing.monotonic() - start
         raise explain(address, exc, seconds, sys.platform, await asyncio.to_thread(_ports)) from exc
@@ -146,6 +148,19 @@ class Stream(asyncio.StreamReaderProtocol):
         self.ended = True
         self.cause = exc
         super().connection_lost(None)
+
+
+async def _once_free(address: Address, settings: dict[str, Any], timing: Timing) -> tuple[BaseSerialTransport, Stream]:
+    """Connect, as soon as the port is free: who has just closed it may hold it for a moment more."""
+    end = timing.monotonic() + timing.release
+    while True:
+        try:
+            return await _connect(address, settings)
+        except Exception as exc:
+            is_busy = address.scheme == "serial" and cause_of(exc, sys.platform) == "busy"
+            if not is_busy or timing.monotonic() >= end:
+                raise
+        await asyncio.sleep(_AGAIN)
 
 
 async def _connect(address: Address, settings: dict[str, Any]) -> tuple[BaseSerialTransport, Stream]:

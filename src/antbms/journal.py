@@ -96,16 +96,17 @@ class Journal:
         finally:
             self._held -= 1
             if file is not None:
-                file.truncate(0)
-                file.close()
+                with file, suppress(OSError):  # what stands in it is for people only
+                    file.truncate(0)
 
     def _take(self, now: Callable[[], datetime], needed: bool) -> BinaryIO | None:
         try:
             self._lock.parent.mkdir(parents=True, exist_ok=True)
             file = hold(self._lock)
             if file is not None:
-                file.truncate(0)
-                file.write(msgspec.json.encode(Holder(os.getpid(), platform.node(), now())))
+                with suppress(OSError):  # a full disk: it is held all the same
+                    file.truncate(0)
+                    file.write(msgspec.json.encode(Holder(os.getpid(), platform.node(), now())))
                 return file
         except OSError as error:
             if needed:

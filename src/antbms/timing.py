@@ -104,7 +104,7 @@ class Timing(Struct, frozen=True, kw_only=True):
 DEFAULT = Timing()
 
 CLOCK_SET: Final = 1.0
-"""s by which the wall clock departs from the steady one only if somebody sets it."""
+"""s by which the wall clock departs from the steady one within minutes only if somebody sets it."""
 
 
 class Past:
@@ -114,11 +114,13 @@ class Past:
     def __init__(self, time: datetime, timing: Timing) -> None:
         self._timing = timing
         self._time = time
-        self._at = timing.monotonic() - (timing.now() - time).total_seconds()
+        self._wall, self._steady = timing.now(), timing.monotonic()
 
     def time(self, now: datetime) -> datetime:
         """When it was, as the wall clock goes now; never after now."""
-        ago = self._timing.monotonic() - self._at
-        if abs((now - self._time).total_seconds() - ago) > CLOCK_SET:
-            self._time = now - timedelta(seconds=ago)
+        steady = self._timing.monotonic()
+        moved = (now - self._wall).total_seconds() - (steady - self._steady)
+        if abs(moved) > CLOCK_SET:  # since the last look; that two clocks drift apart in days is no setting
+            self._time += timedelta(seconds=moved)
+        self._wall, self._steady = now, steady
         return min(self._time, now)

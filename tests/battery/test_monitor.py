@@ -253,6 +253,16 @@ def test_an_event_that_a_sink_cannot_digest_is_found_and_dropped(caplog: Log) ->
     assert len(caplog.records) < 12
 
 
+def test_a_sink_without_a_pace_is_refused_at_once() -> None:
+    class Old:
+        async def take(self, events: Sequence[Event]) -> None: ...
+
+        async def close(self) -> None: ...
+
+    with pytest.raises(AttributeError, match="pace"):
+        Monitor(config("COM1"), timing(), {"old": Old()})  # type: ignore[dict-item]
+
+
 def test_one_event_that_cannot_be_digested_holds_up_no_others() -> None:
     class Picky(Good):
         async def take(self, events: Sequence[Event]) -> None:

@@ -155,3 +155,32 @@ def test_a_switch_goes_on_where_files_cannot_be_held(tmp_path: Path, monkeypatch
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ANTBMS_STATE", str(tmp_path / "file"))
     assert with_board(MemoryBoard("jbd"), lambda battery: battery.switch("charge", False)).confirmed
+
+
+def test_a_full_disk_keeps_no_lock_and_hides_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who holds the lock is written for people only."""
+    journal = Journal("COM9", "jbd", "garage")
+
+    class Full:
+        def __init__(self, path: Path) -> None:
+            self.file = path.open("ab")
+
+        def __enter__(self) -> "Full":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.file.close()
+
+        def truncate(self, size: int) -> None:
+            raise OSError(28, "No space left on device")
+
+    made: list[Full] = []
+
+    def hold_full(path: Path) -> Full:
+        made.append(Full(path))
+        return made[0]
+
+    monkeypatch.setattr("antbms.journal.hold", hold_full)
+    with journal.held(utc_now):
+        assert not made[0].file.closed
+    assert made[0].file.closed

@@ -61,6 +61,26 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_way_out(tmp_path: Path
     assert "ANTBMS_STATE" in caught.value.text()
 
 
+def test_a_file_that_cannot_be_read_now_is_no_file_without_pauses(tmp_path: Path) -> None:
+    """As on Windows, while it is being replaced; and what it holds is not written over."""
+    path = tmp_path / pauses.FILE
+    path.mkdir()
+    with pytest.raises(OSError, match=r"irectory|denied"):
+        pauses.read(path, NOW)
+    with pytest.raises(FileError):
+        pauses.change(path, "garage", LATER, NOW)
+    assert [one.name for one in tmp_path.iterdir()] == [pauses.FILE]
+
+
+def test_an_address_that_is_not_configured_is_of_a_monitor_without_configuration(folder: Path) -> None:
+    (folder / "antbms.toml").write_text(
+        "[monitor]\nstate = 'mine/totals.json'\n[batteries.garage]\naddress = \"COM5\"\n"
+    )
+    assert run(["pause", "sim:ant"]) == 0
+    assert list(pauses.read(folder / "state" / pauses.FILE, datetime.now(UTC))) == ["sim:ant"]
+    assert not (folder / "mine").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90s", 90), ("15min", 900), ("15m", 900), ("1.5 h", 5400), ("2 hours", 7200), ("1d", 86400)]
 )

@@ -77,6 +77,16 @@ def test_while_nobody_watched_nothing_is_known(tmp_path: Path, later: Event) -> 
     assert told(file)[0] == (0, 601, "no answer", True)
 
 
+def test_a_clock_that_is_set_back_a_little_makes_no_second_one(tmp_path: Path) -> None:
+    """Its beginning is told anew by the clock as it goes now."""
+    file = tmp_path / "s.db"
+    statements = [offline(0, 1), offline(-5, 300), offline(-7, 900), offline(-7, 1500)]
+    fill(file, [reading(-20), *statements], statements)
+    assert told(file) == [(0, 1500, "no answer", False)]
+    fill(file, [reading(1600)])
+    assert told(file) == [(0, 1600, "no answer", True)]
+
+
 def test_a_clock_that_is_set_makes_no_nonsense(tmp_path: Path) -> None:
     file = tmp_path / "s.db"
     boot = (EARLY - at(0)).total_seconds()

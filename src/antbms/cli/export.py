@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -123,14 +124,14 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
         yield cast(io.TextIOWrapper, sys.stdout)
         return
     is_device = output.exists() and not output.is_file()
-    part = output if is_device else output.resolve().with_name(f"{output.name}.part")
+    part = output if is_device else output.resolve().with_name(f"{output.name}.{os.getpid()}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as target:
+        with part.open("w" if is_device else "x", encoding="utf-8", newline="") as target:
             yield target
-        if part != output:
+        if not is_device:
             part.replace(output.resolve())
     except OSError as error:
         raise FileError(f"{output}: {(error.strerror or str(error)).lower()}") from error
     finally:
-        if part != output:
+        if not is_device:
             part.unlink(missing_ok=True)

@@ -54,10 +54,13 @@ def command(name: str | None, path: Path | None, length: str) -> None:
     if name is None:
         _list(pauses.read(file_of(config), now))
         return
-    battery = _named(name, config, file)
+    battery, config = _named(name, config, file)
     until = now + timedelta(seconds=seconds)
     pauses.change(file_of(config), battery, until, now)
-    click.echo(f"{battery}: paused until {until.astimezone():%H:%M:%S}; antbms release {battery} ends it")
+    click.echo(
+        f"{battery}: paused until {until.astimezone():%H:%M:%S}: a running monitor lets go of it within seconds;"
+        f" antbms release {battery} ends it"
+    )
 
 
 def release(name: str, path: Path | None) -> None:
@@ -66,7 +69,7 @@ def release(name: str, path: Path | None) -> None:
     from ..timing import DEFAULT
 
     config, file = _config(path)
-    battery = _named(name, config, file)
+    battery, config = _named(name, config, file)
     known = pauses.change(file_of(config), battery, None, DEFAULT.now())
     click.echo(f"{battery}: the pause is over" if known else f"{battery}: was not paused")
 
@@ -86,14 +89,19 @@ def _config(path: Path | None) -> tuple[Config, Path | None]:
     return (load(found), found) if found is not None else (Config(), None)
 
 
-def _named(name: str, config: Config, path: Path | None) -> str:
-    """As the monitor calls it. Without a configuration, and for an address, that is the word itself."""
+def _named(name: str, config: Config, path: Path | None) -> tuple[str, Config]:
+    """As the monitor calls it, and the configuration of that monitor.
+
+    Without a configuration, and for an address that is not in it, it is the word itself: of a monitor without one.
+    """
+    from ..config import Config
+
     if name in config.batteries:
-        return name
+        return name, config
     if by_address := [known for known, battery in config.batteries.items() if battery.address == name]:
-        return by_address[0]
+        return by_address[0], config
     if path is None or any(letter in name for letter in ":/\\"):
-        return shown(name)
+        return shown(name), Config()
     raise UsageError(f"{name}: is no battery of {path}", f"There are: {', '.join(config.batteries)}")
 
 

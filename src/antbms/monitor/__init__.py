@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -111,9 +112,10 @@ class Monitor:
     async def _obey(self) -> None:
         """Let go of the batteries that shall be let go of, and take them up again when that is over."""
         while self._pauses is not None:
-            pauses = await self._worker.run(partial(read, self._pauses, self._timing.now()))
-            for name, one in self.sources.items():
-                one.pause(pauses.get(name))
+            with suppress(OSError):  # what cannot be read now changes nothing
+                pauses = await self._worker.run(partial(read, self._pauses, self._timing.now()))
+                for name, one in self.sources.items():
+                    one.pause(pauses.get(name))
             await asyncio.sleep(self._timing.look)
 
     async def _report(self) -> None:

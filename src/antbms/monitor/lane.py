@@ -37,6 +37,7 @@ class Lane:
         self.dropped = 0
         """Events that found no room, or that the sink cannot digest."""
         self._sink = sink
+        self._pace = sink.pace
         self._timing = timing
         self._size = size
         self._queue: deque[Event] = deque()
@@ -67,11 +68,16 @@ class Lane:
     def start(self) -> None:
         """Begin to hand over."""
         self._task = asyncio.create_task(self._run(), name=self.name)
+        self._task.add_done_callback(self._ended)
 
     def hurry(self) -> None:
         """From now on hand over without pauses: the end is near."""
         self._hurries = True
         self._enough.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log(logging.CRITICAL, "gets no readings any more: a mistake of ours", error)
 
     async def close(self, seconds: float) -> None:
         """Hand over what waits, and close the sink, within so many s. Never raises."""
@@ -132,7 +138,7 @@ class Lane:
         """Let events gather for as long as the sink likes, unless many come."""
         if not self._hurries:
             self._enough.clear()
-            await _rest(self._sink.pace, self._enough)
+            await _rest(self._pace, self._enough)
 
     def _back_off(self) -> float:
         """s to wait after a failure, longer each time."""

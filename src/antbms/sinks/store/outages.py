@@ -20,6 +20,10 @@ SAME = 1000
 """ms by which the beginning of one that has ended may differ, if it is told again."""
 
 
+CORRECTED = 10_000
+"""ms by which the beginning of one that goes on may be told earlier, after the clock was set back a little."""
+
+
 class _Open(NamedTuple):
     since: int
     until: int
@@ -43,6 +47,7 @@ class Outages:
     def stated(self, battery: int, since: int, until: int, reason: str) -> None:
         """The battery could not be read since `since`, and still not at `until`."""
         until = max(since, until)  # the clock may have been set back in between
+        since = next((row.since for row in self._open[battery] if since < row.since <= since + CORRECTED), since)
         known = self._link.execute(
             "SELECT since, until, ended FROM offline WHERE battery = ? AND since <= ? ORDER BY since DESC LIMIT 1",
             (battery, since + SAME),

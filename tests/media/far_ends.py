@@ -4,6 +4,7 @@ A way to a battery (`Way`) is entered while it is in reach; leaving it ends its 
 """
 
 import asyncio
+import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -28,8 +29,9 @@ SPEED = "0.1"
 PAGING = 5.12
 """s after which a real adapter gives a page up."""
 
-_PORTS = count(21_000)
-"""Below those that the system gives to clients: one of these must not get the port of a battery that is away."""
+_PORTS = count(21_000 + os.getpid() % 110 * 100)
+"""Below those that the system gives to clients, and others than in most processes that run besides: nobody must get the
+port of a battery that is away."""
 
 _SER2NET = """\
 %YAML 1.1
@@ -51,18 +53,21 @@ class Place:
 
 
 async def tcp(device: Device, place: Place, number: int) -> Way:
-    free = [0]
+    port = 0
 
     @asynccontextmanager
     async def way() -> AsyncIterator[str]:
+        nonlocal port
         async with AsyncExitStack() as stack:
             while True:
-                free[0] = free[0] or next(_PORTS)
+                at = port or next(_PORTS)
                 try:
-                    address = await stack.enter_async_context(serve_tcp(device, free[0], place.timing))
+                    address = await stack.enter_async_context(serve_tcp(device, at, place.timing))
                     break
                 except OpenError:
-                    free[0] = 0
+                    if port:  # somebody has it now; it must come back where it was
+                        await asyncio.sleep(0.1)
+            port = at
             yield address
 
     return way

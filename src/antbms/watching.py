@@ -155,7 +155,7 @@ class Watch:
 
     async def _events(self) -> AsyncIterator[Event]:
         try:
-            start = self._timing.monotonic()
+            start, turn = self._timing.monotonic(), 0  # the reading that is made now is due at turn * every
             self._since = Past(self._timing.now(), self._timing)
             while True:
                 self._wake.clear()
@@ -165,7 +165,7 @@ class Watch:
                     if event := self._say(PAUSED):
                         yield event
                     await self._rest(self._timing.remind)
-                    self._link.failures = 0
+                    self._link.failures = turn = 0
                     continue
                 poll = self._poll = asyncio.create_task(self._link.read())
                 try:
@@ -195,7 +195,8 @@ class Watch:
                 if self._asks_who and self._timing.monotonic() >= self._ask_at:
                     await self._ask_who()
                 passed = self._timing.monotonic() - start
-                await self._rest((math.floor(passed / self._every) + 1) * self._every - passed)
+                turn = max(turn, math.floor(passed / self._every)) + 1  # a coarse clock wakes a little too early
+                await self._rest(turn * self._every - passed)
         finally:
             await self.close()
 

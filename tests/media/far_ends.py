@@ -120,6 +120,8 @@ async def ble(device: Device, place: Place, number: int) -> Way:
 
     @asynccontextmanager
     async def way() -> AsyncIterator[str]:
+        battery.writes.clear()  # or they would look like a leak
+        battery.log.clear()
         await battery.come()
         try:
             yield f"ble:{address}"
@@ -137,6 +139,7 @@ async def classic(device: Device, place: Place, number: int) -> Way:
 
     @asynccontextmanager
     async def way() -> AsyncIterator[str]:
+        module.heard.clear()
         module.clients = 1
         try:
             yield f"rfcomm:{module.address}"

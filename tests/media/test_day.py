@@ -31,7 +31,7 @@ HOURS = 24.0
 EVERY = 60.0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300)  # a day takes 10 s, but CI may have other things to do
 @pytest.mark.parametrize("medium", ["tcp", "pty", "classic", "ble"])
 def test_a_day_on_a_medium(medium: str) -> None:
     if medium == "classic" and shutil.which("dbus-daemon") is None:

@@ -28,14 +28,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from common import run_json
+from common import REPO, run_json
 from msgspec import Struct
 from msgspec.structs import replace
+
+sys.path.insert(0, str(REPO / "tests"))
 
 import antbms
 from antbms.model import DeviceInfo, Snapshot
 from antbms.sinks import mqtt
 from antbms.timing import Timing
+from ports import free_port
 
 FLEET = 200
 OUTAGE = 10_000
@@ -58,9 +61,7 @@ def broker(folder: Path) -> Iterator[int]:
     program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         raise SystemExit("mosquitto is not installed\n  Next: apt install mosquitto")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = folder / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest none\nmax_queued_messages 0\n")
     with subprocess.Popen([program, "-c", config]) as process:
@@ -94,9 +95,7 @@ def mqtt_config(port: int, folder: str) -> mqtt.Config:
 def one(port: int, folder: Path, seconds: int) -> dict[str, float]:
     """`antbms monitor` with a simulated battery and all sinks, measured from outside."""
     folder.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        metrics = probe.getsockname()[1]
+    metrics = free_port()
     config = folder / "antbms.toml"
     config.write_text(
         f"""

@@ -20,6 +20,7 @@ from antbms.errors import FileError, LinkLost, NoAnswer, OpenError, UsageError
 from antbms.serve import serve, serve_pty, serve_tcp
 from antbms.sim import make_device
 from antbms.timing import Timing
+from ports import adjacent_ports
 
 QUICK = Timing(silence=0.01, answer=0.3, open=10)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no ptys")
@@ -304,16 +305,12 @@ def test_consecutive_ports() -> None:
 
     async def main() -> None:
         addresses: list[str] = []
-        with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-            port = taken.getsockname()[1]
-            with pytest.raises(OpenError, match=rf"127\.0\.0\.1:{port}: .*in use"):
-                await serve(
-                    [make_device(), make_device()],
-                    pty=False,
-                    port=port - 1,
-                    on_ready=lambda each: addresses.append(each),
-                )
-        assert addresses in ([f"socket://127.0.0.1:{port - 1}"], [])
+        first, second = adjacent_ports()
+        two = [make_device(), make_device()]
+        message = rf"127\.0\.0\.1:{second}: .*in use"
+        with closing(socket.create_server(("127.0.0.1", second))), pytest.raises(OpenError, match=message):
+            await serve(two, pty=False, port=first, on_ready=addresses.append)
+        assert addresses == [f"socket://127.0.0.1:{first}"]
 
     asyncio.run(main())
 

@@ -4,12 +4,10 @@ A way to a battery (`Way`) is entered while it is in reach; leaving it ends its 
 """
 
 import asyncio
-import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from itertools import count
 from pathlib import Path
 
 import ble_radio
@@ -17,10 +15,10 @@ import classic_radio
 from fake_bluez import FakeBluez
 from trouble import KINDS, Fault, Trouble
 
-from antbms.errors import OpenError
 from antbms.serve import serve_pty, serve_tcp
 from antbms.sim import Device, make_device
 from antbms.timing import DEFAULT, Timing
+from ports import free_port
 
 Way = Callable[[], AbstractAsyncContextManager[str]]
 PROTOCOLS = ("ant", "jbd", "ant-legacy")
@@ -28,10 +26,6 @@ SPEED = "0.1"
 """s that pass for a battery in one of ours: its physics, which cost most of a day, are not what is tested here."""
 PAGING = 5.12
 """s after which a real adapter gives a page up."""
-
-_PORTS = count(21_000 + os.getpid() % 110 * 100)
-"""Below those that the system gives to clients, and others than in most processes that run besides: nobody must get the
-port of a battery that is away."""
 
 _SER2NET = """\
 %YAML 1.1
@@ -53,24 +47,8 @@ class Place:
 
 
 async def tcp(device: Device, place: Place, number: int) -> Way:
-    port = 0
-
-    @asynccontextmanager
-    async def way() -> AsyncIterator[str]:
-        nonlocal port
-        async with AsyncExitStack() as stack:
-            while True:
-                at = port or next(_PORTS)
-                try:
-                    address = await stack.enter_async_context(serve_tcp(device, at, place.timing))
-                    break
-                except OpenError:
-                    if port:  # somebody has it now; it must come back where it was
-                        await asyncio.sleep(0.1)
-            port = at
-            yield address
-
-    return way
+    port = free_port()  # it comes back where it was
+    return lambda: serve_tcp(device, port, place.timing)
 
 
 async def pty(device: Device, place: Place, number: int) -> Way:
@@ -91,7 +69,7 @@ async def pty(device: Device, place: Place, number: int) -> Way:
 
 async def rfc2217(device: Device, place: Place, number: int) -> Way:
     """A real ser2net between. Out of reach: it does not run, and its port is gone."""
-    port, config = next(_PORTS), place.folder / f"ser2net{number}.yaml"
+    port, config = free_port(), place.folder / f"ser2net{number}.yaml"
     program = shutil.which("ser2net") or "/usr/sbin/ser2net"
 
     @asynccontextmanager

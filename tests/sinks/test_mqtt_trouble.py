@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mosquitto import Broker, Observer, broker, free_port, observer, wait
+from mosquitto import Broker, Observer, broker, observer, wait
 from mqtt_stage import IMPATIENT, QUICK, play, sink, until
 from sink_data import full, sources
 
@@ -16,6 +16,7 @@ from antbms.errors import SinkError, UsageError
 from antbms.sinks.mqtt import Config, Mqtt, make
 from antbms.sinks.mqtt.connection import Connection
 from antbms.timing import Timing
+from ports import free_port
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from antbms.transport.address import parse_address
 from antbms.transport.base import Medium, Pipe
 from antbms.transport.serial import open_serial
 from conftest import missing
+from ports import free_port
 
 termios = pytest.importorskip("termios", reason="Windows has no ptys")
 tty = pytest.importorskip("tty")
@@ -51,8 +52,7 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
         missing("ser2net is not installed")
     far, near = os.openpty()
     tty.setraw(near)
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     config = tmp_path / "ser2net.yaml"
     config.write_text(CONFIG.format(port=port, device=os.ttyname(near)))
     with (tmp_path / "log").open("wb") as log:

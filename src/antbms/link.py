@@ -155,12 +155,14 @@ class Link:
         """Take away what has come since the last exchange: it cannot answer what is asked now, but would look so.
 
         An answer that comes twice, or one to another program, would else be taken for the next, and each after it for
-        the one that follows: all readings would be late by one, for ever.
+        the one that follows: all readings would be late by one, for ever. What has come of such an answer in part is
+        dropped as well, so that its rest, which may come after the request, makes nothing whole.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(0):
                 while True:
                     self._session.receive(await self.pipe.read())
+        self._session.give_up()
 
     def _reply(self, answer: tuple[Request, Frame], *, more: bool) -> Reply:
         """more: whether further answers may come."""

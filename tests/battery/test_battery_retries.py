@@ -205,6 +205,28 @@ def test_an_answer_that_comes_once_more_is_not_taken_for_the_next(protocol: str,
     run(main())
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("at", [1, 5, 40, -1])
+def test_an_answer_once_more_half_before_the_next_request_is_not_its_answer(protocol: str, at: int) -> None:
+    """What came of it before the request was kept, and the rest made it whole: an old reading as a new one."""
+    answer, count, steps = numbered(protocol), iter(range(1000)), 2 if protocol == "jbd" else 1
+    again = 1.05 if steps == 1 else 1.165  # s from a request of the status to the next one
+
+    def far(data: bytes, line: Line) -> list[tuple[float, bytes]]:
+        first, stray = next(count), answer(data, line)
+        frame = stray[0][1]
+        return [*stray] if first % steps else [*stray, (0.4, frame[:at]), (again + 0.02, frame[at:])]
+
+    async def main() -> None:
+        async with opened(line := Line(far), protocol) as battery:
+            for number in range(6):
+                assert number_of(await battery.read()) == number * steps
+                assert len(line.written) == (number + 1) * steps
+                await asyncio.sleep(1)
+
+    run(main())
+
+
 def test_an_answer_of_another_register_is_stale() -> None:
     """jbd: the late answer 03 while 04 is waited for; and what nobody has ever asked for."""
     basic, counters = status("jbd"), make_device("jbd").receive(jbd.COUNTERS.raw, 0.0)  # type: ignore[union-attr]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -13,15 +13,23 @@ from .protocol.settings import Danger, Raw, Setting, check_limits, pack_raw, raw
 from .reading import Found
 from .writing import Change
 
+ALONE = "It tells others in the same way: this one is locked, or it does not have it."
 AGAIN = "Next: the same command again, nearer to the battery, and with no other program on its link."
 MEANT = "If it is meant: --dangerous (dangerous=True)."
 
 
+DANGEROUS = "a wrong value can make the battery unsafe or unusable"
+
+
 class Plan(Struct, frozen=True):
-    """changes: in the order of writing. notes: what could not be checked, in words."""
+    """changes: in the order of writing. notes: what could not be checked, in words.
+
+    meant: name → why the change of it is only allowed because the caller said that what is dangerous is meant.
+    """
 
     changes: list[Change]
     notes: list[str]
+    meant: dict[str, str]
 
 
 def usual(rows: Mapping[str, Setting], besides: Mapping[str, object] | Sequence[str] = ()) -> list[Setting]:
@@ -45,7 +53,7 @@ def raws_wanted(
             raise UsageError(f"{battery}: {name} is only shown, never written")
         if row.danger is Danger.DANGEROUS and not dangerous:
             raise UsageError(
-                f"{battery}: {name} is dangerous: a wrong value can make the battery unsafe or unusable",
+                f"{battery}: {name} is dangerous: {DANGEROUS}",
                 "Next: if it is meant, say --dangerous (dangerous=True).",
             )
         check_limits(row, value)
@@ -80,50 +88,89 @@ def plan(
     """The changes in the order of writing, after all checks of the complete set.
 
     chemistry: the cells' kind, and whether the battery says it. Raises `NoAnswer` if a setting that it takes was not
-    told, `Refused` for one that the battery does not have, `UsageError`.
+    told, `Refused` for one that the battery does not have or refuses to tell, `UsageError`.
     """
     old = found.raws
     if untold := {name: why for name, why in found.untold.items() if name in wanted}:
-        raise not_told(battery, untold, "nothing was written")
+        raise not_told(battery, untold, "nothing was written", found.denied)
     if missing := [name for name in wanted if name not in old]:
         raise Refused(f"{battery}: the battery does not have {', '.join(missing)}: nothing was written")
     changed = {name: raw for name, raw in wanted.items() if old[name] != raw}
-    notes = list(_unchecked(battery, rows, found, changed, dangerous))
     before = in_units(rows, old)
     new = {name: value_of(rows[name], raw) for name, raw in changed.items()}
-    if not dangerous:
-        if chemistry is None and GUESSED_BY in found.untold and any(rows[name].unit == "V" for name in new):
-            raise not_told(
-                battery, {GUESSED_BY: found.untold[GUESSED_BY]}, "its chemistry is not known, so nothing was written"
-            )
-        check_chemistry(rows, new, chemistry, cells)
+    meant = {name: [DANGEROUS] for name in new if rows[name].danger is Danger.DANGEROUS}
+    notes = list[str]()
+    for name, other in _alone(rows, found, changed):
+        why = _unchecked(battery, found, name, other, dangerous=dangerous or other.startswith(CURVE))
+        notes.append(f"{name} is not compared with {other}, which {why or 'this battery does not have'}")
+        if why and not other.startswith(CURVE):
+            meant.setdefault(name, []).append(f"not compared with {other}, which {why}")
+    for name, why in _strange(battery, rows, found, new, chemistry, cells, dangerous):
+        meant.setdefault(name, []).append(why)
     check_relations(rows, before | new, new)
-    return Plan([Change(rows[name], old[name], changed[name]) for name in in_safe_order(before, new)], notes)
+    changes = [Change(rows[name], old[name], changed[name]) for name in in_safe_order(before, new)]
+    return Plan(changes, notes, {name: "; ".join(whys) for name, whys in meant.items()})
 
 
-def not_told(battery: str, untold: Mapping[str, str], so: str) -> NoAnswer:
-    """The error for settings that are needed, and were not told; so: what that means."""
-    what = "; ".join(f"{name}: {why}" for name, why in untold.items())
-    return NoAnswer(f"{battery}: the battery did not tell {', '.join(untold)}: {so}", f"{what}.", AGAIN)
+def not_told(battery: str, untold: Mapping[str, str], so: str, denied: Collection[str] = ()) -> NoAnswer | Refused:
+    """The error for settings that are needed, and were not told; so: what that means; denied: those refused."""
+    names, what = ", ".join(untold), "; ".join(f"{name}: {why}" for name, why in untold.items())
+    if all(name in denied for name in untold):
+        return Refused(f"{battery}: the battery refuses to tell {names}: {so}", f"{what}.", ALONE)
+    return NoAnswer(f"{battery}: the battery did not tell {names}: {so}", f"{what}.", AGAIN)
 
 
-def _unchecked(
-    battery: str, rows: Mapping[str, Setting], found: Found, changed: Mapping[str, int], dangerous: bool
-) -> Iterator[str]:
-    """What is said of changes that cannot be compared with a setting that this battery does not have."""
+def _alone(rows: Mapping[str, Setting], found: Found, changed: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Each change and a partner of it in a relation that the battery did not tell."""
     for pair in relations({row.name: row for row in usual(rows)}):
         for name, other in (pair, pair[::-1]):
-            if name not in changed or other in found.raws:
-                continue
-            if why := found.untold.get(other):
-                raise not_told(battery, {other: why}, f"{name} cannot be checked against it, so nothing was written")
-            if other in found.silent and not dangerous and not other.startswith(CURVE):
-                raise UsageError(
-                    f"{battery}: {name} cannot be checked: {other} is not there, or does not answer",
-                    "It was silent in all tries, while the settings before and after it were answered.",
-                    MEANT,
-                )
-            yield f"{name} is not compared with {other}, which this battery does not have"
+            if name in changed and other not in found.raws:
+                yield name, other
+
+
+def _unchecked(battery: str, found: Found, name: str, other: str, *, dangerous: bool) -> str:
+    """Why a change is made without a look at `other`; nothing if the battery does not have that.
+
+    Raises `UsageError` unless `dangerous`, and `NoAnswer` if it would only have to be asked for again.
+    """
+    why, silent = found.untold.get(other), other in found.silent
+    if why and other not in found.denied:
+        raise not_told(battery, {other: why}, f"{name} cannot be checked against it, so nothing was written")
+    if why and not dangerous:
+        raise UsageError(f"{battery}: {name} cannot be checked: the battery refuses to tell {other}", why, ALONE, MEANT)
+    if silent and not dangerous:
+        raise UsageError(
+            f"{battery}: {name} cannot be checked: {other} is not there, or does not answer",
+            "It was silent in all tries, while the settings before and after it were answered.",
+            MEANT,
+        )
+    return "the battery refuses to tell" if why else "does not answer" if silent else ""
+
+
+def _strange(
+    battery: str,
+    rows: Mapping[str, Setting],
+    found: Found,
+    new: Mapping[str, Value],
+    chemistry: tuple[str, bool] | None,
+    cells: int | None,
+    dangerous: bool,
+) -> Iterator[tuple[str, str]]:
+    """The changes that do not fit the chemistry, or cannot be held against it, and why. Raises unless `dangerous`."""
+    for name, value in new.items():
+        if chemistry is None and rows[name].unit == "V":
+            lost = GUESSED_BY in found.untold and GUESSED_BY not in found.denied
+            if lost and not dangerous:
+                untold = {GUESSED_BY: found.untold[GUESSED_BY]}
+                raise not_told(battery, untold, "its chemistry is not known, so nothing was written")
+            if lost or _unchecked(battery, found, name, GUESSED_BY, dangerous=dangerous):
+                yield name, f"the chemistry is not known, for {GUESSED_BY} is not"
+        try:
+            check_chemistry(rows, {name: value}, chemistry, cells)
+        except UsageError as error:
+            if not dangerous:
+                raise
+            yield name, str(error)
 
 
 def register_now(battery: str, rows: Mapping[str, Setting], change: Change, now: Mapping[str, Raw]) -> bytes:

@@ -30,17 +30,18 @@ MODE_LOST = (
 class Found(Struct, frozen=True):
     """raws: name → raw value. What was asked for and stands nowhere, the battery does not have.
 
-    untold: name → why it was not told, although the battery may have it. silent: names that count as not there because
-    of silence alone.
+    untold: name → why it was not told, although the battery may have it; denied: those of it that the battery refuses
+    to tell, while it tells others. silent: names that count as not there because of silence alone.
     """
 
     raws: dict[str, Raw] = {}
     untold: dict[str, str] = {}
     silent: tuple[str, ...] = ()
+    denied: frozenset[str] = frozenset()
 
     def __or__(self, later: Found) -> Found:
         """Both, where `later` was asked for what was not found here."""
-        return Found(self.raws | later.raws, later.untold, later.silent)
+        return Found(self.raws | later.raws, later.untold, later.silent, later.denied)
 
 
 class Reader:
@@ -67,7 +68,8 @@ class Reader:
         absent = await reading.again()
         self._absent |= {page.requests for page in absent}
         silent = tuple(row.name for page in pages if page.requests in self._absent for row in page.rows)
-        return Found(reading.raws, reading.untold, silent)
+        denied = frozenset(row.name for page in reading.refused for row in page.rows)
+        return Found(reading.raws, reading.untold, silent, denied)
 
     async def sure(self, pages: Sequence[Page], *, inside: bool) -> dict[str, Raw]:
         """What pages hold that the battery has. Raises `NoAnswer` for silence, and `Refused`."""
@@ -97,10 +99,12 @@ class _Reading:
     def __init__(self, asker: Asker, inside: bool) -> None:
         self.raws: dict[str, Raw] = {}
         self.untold: dict[str, str] = {}
+        self.refused: list[Page] = []
         self._asker = asker
         self._inside = inside
         self._silent: list[tuple[Page, int]] = []  # and how many requests for it got no answer
         self._alive: Page | None = None  # the last page that was answered
+        self._told: Page | None = None  # the last page that was told
         self._requests = asker.link.stats.requests
         self._began = self._unanswered()
 
@@ -154,18 +158,19 @@ class _Reading:
         except PasswordNeeded:
             raise
         except Refused as error:
+            self.refused.append(page)
             if self._inside:
                 await self._check_mode(error)
             self.untold |= {row.name: error.reason for row in page.rows}
             return True
-        self._alive = page
+        self._alive = self._told = page
         self.raws |= self._asker.spoken.raws(page, packets)
         return True
 
     async def _check_alive(self) -> None:
         """Ask for what must be answered. Raises `NoAnswer` if it is not: then it is the link."""
         try:
-            await ask(self._asker, self._witness(), self._inside)
+            await ask(self._asker, self._alive or self._first(), self._inside)
         except NotThere:
             pass
         except Refused as error:
@@ -174,21 +179,21 @@ class _Reading:
             raise _mode_lost(error) from None
 
     async def _check_mode(self, error: Refused) -> None:
-        """Whether it is this register alone that is refused. Raises `Refused` if it is the whole mode."""
+        """Whether it is this register alone that is refused. Raises `Refused` unless another one is told.
+
+        That another one is not there proves nothing: a board may say so outside of the mode as well.
+        """
         try:
-            await ask(self._asker, self._witness(), True)
-        except NotThere:
-            pass
+            await ask(self._asker, self._told or self._first(), True)
         except Refused:
             raise _mode_lost(error) from None
 
-    def _witness(self) -> Page:
-        """A page that was answered; else the first of the table that was not silent."""
-        if self._alive is not None:
-            return self._alive
-        spoken, silent = self._asker.spoken, [page.requests for page, _ in self._silent]
+    def _first(self) -> Page:
+        """The first page of the table that was neither silent nor refused."""
+        spoken, useless = self._asker.spoken, [page.requests for page in self.refused]
+        useless += [page.requests for page, _ in self._silent]
         pages = (page for row in spoken.SETTINGS.values() for page in spoken.pages([row], factory=self._inside))
-        return next(page for page in pages if page.requests not in silent)
+        return next(page for page in pages if page.requests not in useless)
 
 
 def _mode_lost(error: Refused) -> Refused:

@@ -78,7 +78,7 @@ class Registers:
         told = await self._reader.read(spoken.pages(rows), inside=False, optional=True)
         rest = [row for row in rows if row.name not in told.raws]
         if not rest or (told.raws and not complete):
-            return Found(told.raws, told.untold)
+            return Found(told.raws, told.untold, denied=told.denied)
         async with self.mode():
             return told | await self._reader.read(spoken.pages(rest, factory=True), inside=True)
 

@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from .asking import Asker
 from .backup import Backup, save
 from .errors import AntbmsError, FileError, LinkError, NoAnswer, Refused, Unconfirmed
@@ -43,7 +45,7 @@ class Settings:
         self._info = info
         self._note = note
         self._noted: set[str] = set()
-        self._untold: Mapping[str, str] = {}
+        self._found = Found()
         self._backup_made: Path | None = None
 
     @property
@@ -54,7 +56,12 @@ class Settings:
     @property
     def untold(self) -> Mapping[str, str]:
         """Of the latest reading: name → why the battery did not tell it, although it may have it."""
-        return self._untold
+        return self._found.untold
+
+    @property
+    def denied(self) -> frozenset[str]:
+        """Those of `untold` that the battery refuses to tell, while it tells others: asking again does not help."""
+        return self._found.denied
 
     def forget(self) -> None:
         """Ask again also for what was not there: a password was given."""
@@ -78,7 +85,7 @@ class Settings:
             wanted = usual(rows) if names is None else [row_named(self._asker.name, rows, name) for name in names]
             found = await self._read(wanted, complete=complete or names is not None)
         if names is not None and found.untold:
-            raise not_told(self._asker.name, found.untold, "nothing can be said of it")
+            raise not_told(self._asker.name, found.untold, "nothing can be said of it", found.denied)
         return in_units(rows, found.raws)
 
     async def backup(self) -> tuple[Backup, Mapping[str, Setting]]:
@@ -90,13 +97,22 @@ class Settings:
         return self._new_backup(device, rows, found), rows
 
     async def check(self, values: Mapping[str, Value], *, dangerous: bool = False) -> list[Outcome]:
-        """What `write` would do, without doing it: an unconfirmed outcome a change. Raises as `write` does."""
+        """What `write` would do, without doing it: an unconfirmed outcome a change. Raises as `write` does.
+
+        The text of each that is only allowed because of `dangerous` says so, and why.
+        """
         async with self._asker.lock:
             status, rows = await self._registers.rows()
             wanted = raws_wanted(self._asker.name, rows, values, dangerous=dangerous)
             found = await self._read(usual(rows, wanted))
             planned = self._plan(status, rows, found, wanted, dangerous)
-        return [change.outcome(confirmed=False) for change in planned.changes]
+        outcomes = [change.outcome(confirmed=False) for change in planned.changes]
+        return [
+            replace(outcome, text=f"{outcome.text} (only with --dangerous: {why})")
+            if (why := planned.meant.get(outcome.what))
+            else outcome
+            for outcome in outcomes
+        ]
 
     async def write(
         self,
@@ -112,7 +128,8 @@ class Settings:
         once, read back; at the end saved, and read back again. JBD boards zero their protection counters with that.
         If the saving of an earlier run was not acknowledged, it is done now, even if nothing is to be written.
         dangerous: allow settings marked so, thresholds of another chemistry, and those that cannot be compared with
-        their partner because the battery is silent about it. on_outcome: told of each write that was read back.
+        their partner because the battery is silent about it, or refuses to tell it. on_outcome: told of each write that
+        was read back.
         Raises `UsageError`, `FileError`, `PasswordNeeded`, `Refused` and as `read` before anything was written, then
         `Unconfirmed`, whose hints say exactly what was written, what is in question, and what was not.
         """
@@ -196,7 +213,7 @@ class Settings:
     async def _read(self, rows: Sequence[Setting], *, complete: bool = True) -> Found:
         """As far as the battery tells them; what it does not have, or does not tell, is said."""
         found = await self._registers.read(rows, complete=complete)
-        self._untold = found.untold
+        self._found = found
         if len(found.raws) >= SUSPICIOUS and not any(found.raws.values()):
             raise NoAnswer(
                 f"{self._asker.name}: every setting reads 0: the line repeats what is sent, or the board tells none"

@@ -98,6 +98,11 @@ class Settings:
         """Of the latest reading: name → why the battery did not tell it, although it may have it."""
         return self._settings.untold
 
+    @property
+    def denied(self) -> frozenset[str]:
+        """Those of `untold` that the battery refuses to tell, while it tells others: asking again does not help."""
+        return self._settings.denied
+
     def rows(self) -> Mapping[str, Setting]:
         """The settings that this battery may have, by name."""
         return _wait(self._settings.rows())

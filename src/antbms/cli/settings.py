@@ -197,14 +197,19 @@ def restore(
         if only is not None and only not in (groups := dict.fromkeys(row.group for row in rows.values())):
             raise UsageError(f"no group is called {only!r}", f"There are: {', '.join(groups)}.")
         found = differences(saved, rows, values)
+        denied = battery.settings.denied
         untold = {
             name: why
             for name, why in battery.settings.untold.items()
             if name in saved.settings and only in (None, rows[name].group) and not why_not(rows[name], dangerous=True)
+            if name not in denied or not dangerous
         }
         if untold:
-            raise not_told(battery.name, untold, "nothing was restored")
-        for name, why in left_out(saved, rows, values, {}).items():
+            error = not_told(battery.name, untold, "nothing was restored", denied)
+            if denied.issuperset(untold):
+                error.hints = (*error.hints, "If the rest is meant to be restored without it: --dangerous.")
+            raise error
+        for name, why in left_out(saved, rows, values, battery.settings.untold).items():
             if only is None or name not in rows or rows[name].group == only:
                 click.echo(f"not restored: {name}: {why}", err=True)
         for item in found:

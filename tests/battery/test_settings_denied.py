@@ -1,0 +1,222 @@
+"""A jbd board that refuses (81) one register alone: told as that, and what goes on without it must be meant."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from battery_fakes import Line, battery_over
+from memory_board import MemoryBoard, jbd_frame
+
+from antbms.battery import Battery
+from antbms.cli.main import run as command
+from antbms.errors import AntbmsError, NoAnswer, Refused, UsageError
+from antbms.protocol.packet import Packet
+from virtual_time import run
+
+LOWER = {"cell_overvoltage": 3.6}
+PARTNER = "cell_overvoltage_recovery"
+Printed = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTBMS_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+class Denying(MemoryBoard):
+    """refusals: name of a setting → the status that refuses it, in factory mode; lost: those without an answer."""
+
+    def __init__(self, *denied: str, lost: tuple[str, ...] = (), **refusals: int) -> None:
+        super().__init__("jbd")
+        rows = self.spoken.SETTINGS
+        self.refusals = {
+            rows[name].address: status for name, status in {**dict.fromkeys(denied, 0x81), **refusals}.items()
+        }
+        self.lost = {rows[name].address for name in lost}
+        self.ends_with: int | None = None  # asked for this register, it leaves its factory mode first
+
+    def _jbd_register(self, raw: bytes, packet: Packet) -> bytes | None:
+        register = packet.envelope["register"]
+        if register == self.ends_with:
+            self.factory = False
+        if register in self.lost:
+            return b""
+        if register in self.refusals and (self.factory or self.refusals[register] == 0x80):
+            return jbd_frame(register, self.refusals[register])
+        return super()._jbd_register(raw, packet)
+
+
+def with_board(board: MemoryBoard, work: Callable[[Battery], Awaitable[Any]], notes: list[str] | None = None) -> Any:
+    async def main() -> Any:
+        on_note = notes.append if notes is not None else None
+        async with battery_over(Line(board), protocol="jbd", on_note=on_note) as battery:
+            return await work(battery)
+
+    try:
+        return run(main())
+    except AntbmsError as error:
+        return error
+
+
+def write(values: dict[str, Any], **more: Any) -> Callable[[Battery], Awaitable[Any]]:
+    return lambda battery: battery.settings.write(values, **more)
+
+
+def test_a_partner_that_is_refused_is_told_as_that_and_must_be_meant() -> None:
+    board = Denying(PARTNER)
+    error = with_board(board, write(LOWER))
+    assert isinstance(error, UsageError)
+    assert str(error) == f"COM9: cell_overvoltage cannot be checked: the battery refuses to tell {PARTNER}"
+    assert "denied" in error.hints[0]
+    assert error.hints[-1] == "If it is meant: --dangerous (dangerous=True)."
+    assert (board.writes, board.factory, board.saved) == ([], False, 0)
+    notes: list[str] = []
+    (outcome,) = with_board(board, write(LOWER, dangerous=True), notes)
+    assert outcome.confirmed
+    assert f"cell_overvoltage is not compared with {PARTNER}, which the battery refuses to tell" in notes
+    assert (len(board.writes), board.factory, board.saved) == (1, False, 1)
+
+
+@pytest.mark.parametrize("dangerous", [False, True])
+def test_what_is_refused_itself_is_never_written(dangerous: bool) -> None:
+    board = Denying("charge_hot")
+    error = with_board(board, write({"charge_hot": 50}, dangerous=dangerous))
+    assert isinstance(error, Refused)
+    assert str(error) == "COM9: the battery refuses to tell charge_hot: nothing was written"
+    assert not any("nearer" in hint or "--dangerous" in hint for hint in error.hints)
+    assert not board.writes
+
+
+def test_reading_it_by_its_name_is_a_refusal() -> None:
+    error = with_board(Denying("charge_hot"), lambda battery: battery.settings.read(["charge_hot"]))
+    assert isinstance(error, Refused)
+    assert "refuses to tell charge_hot" in str(error)
+    assert "denied" in error.hints[0]
+
+
+def test_the_first_of_all_registers_may_be_refused_too() -> None:
+    """It was asked whether the mode is lost by asking for the same register again."""
+    first = next(iter(MemoryBoard("jbd").spoken.SETTINGS))
+    values = with_board(Denying(first), lambda battery: battery.settings.read())
+    assert first not in values
+    assert values["charge_hot"] == 55
+
+
+@pytest.mark.parametrize("how", ["refused", "silent"])
+def test_a_chemistry_that_is_not_known_must_be_meant(how: str) -> None:
+    """It is guessed by the cell overvoltage."""
+    board = Denying("cell_overvoltage") if how == "refused" else Denying(lost=("cell_overvoltage",))
+    error = with_board(board, write({"pack_overvoltage": 29.0}))
+    assert isinstance(error, UsageError)
+    why = "the battery refuses to tell cell_overvoltage" if how == "refused" else "cell_overvoltage is not there, or"
+    assert f"pack_overvoltage cannot be checked: {why}" in str(error)
+    assert not board.writes
+    assert error.hints[-1] == "If it is meant: --dangerous (dangerous=True)."
+    (outcome,) = with_board(board, write({"pack_overvoltage": 29.0}, dangerous=True))
+    assert outcome.confirmed
+
+
+def test_an_answer_that_is_lost_is_not_excused_by_another_that_is_refused() -> None:
+    board = Denying("charge_hot")
+    rows = board.spoken.SETTINGS
+    lossy = {rows[name].address: 1 for name in list(rows)[::3]}
+    answer = board._jbd_register
+
+    def losing(raw: bytes, packet: Packet) -> bytes | None:
+        register = packet.envelope["register"]
+        if board.factory and packet.envelope["action"] == 0xA5 and lossy.get(register, 0):
+            lossy[register] -= 1
+            return b""
+        return b"" if register == rows[PARTNER].address else answer(raw, packet)
+
+    board._jbd_register = losing  # type: ignore[method-assign]
+    error = with_board(board, write(LOWER, dangerous=True))
+    assert isinstance(error, NoAnswer)
+    assert f"did not tell {PARTNER}" in str(error)
+    assert not board.writes
+
+
+def test_a_mode_that_ends_is_not_taken_for_refusals_because_of_a_register_that_is_never_there() -> None:
+    """80 comes in the factory mode as outside of it: it does not prove that the mode goes on."""
+    board = Denying(charge_hot_recovery=0x80)
+    rows = board.spoken.SETTINGS
+    names = [name for name, row in rows.items() if row.address in board.registers]
+    board.ends_with = rows[names[names.index("charge_hot_recovery") + 1]].address
+    error = with_board(board, lambda battery: battery.settings.read())
+    assert isinstance(error, Refused)
+    assert any("It was in its factory mode" in hint for hint in error.hints)
+
+
+@pytest.fixture
+def at_hand(monkeypatch: pytest.MonkeyPatch) -> Denying:
+    """The board that `antbms` opens; without delays, for these tests wait for real."""
+    board = Denying()
+
+    async def open_pipe(where: object, timing: object, baud: int, record: Path | None, *, redact: bool) -> Line:
+        from antbms.transport import Medium
+
+        return Line(board, Medium.MEMORY)
+
+    monkeypatch.setattr("antbms.battery.open_pipe", open_pipe)
+    monkeypatch.setattr("changing_board.DELAY", 0.0)
+    monkeypatch.setattr("memory_board.DELAY", 0.0)
+    return board
+
+
+def settings(*words: str) -> int:
+    return command(["settings", "COM9", *words, "--protocol", "jbd"])
+
+
+def changed_backup(**values: str) -> None:
+    """b.toml: all settings of the board at hand, but for these."""
+    assert settings("backup", "a.toml") == 0
+    lines = Path("a.toml").read_text("utf-8").splitlines()
+    new = [f"{name} = {values[name]}" if (name := line.partition(" = ")[0]) in values else line for line in lines]
+    Path("b.toml").write_text("\n".join(new), "utf-8")
+
+
+def test_a_restore_without_what_is_refused_must_be_meant(at_hand: Denying, capsys: Printed) -> None:
+    changed_backup(charge_cold="-5.0", charge_hot="50.0")
+    at_hand.refusals[at_hand.spoken.SETTINGS["charge_hot"].address] = 0x81
+    capsys.readouterr()
+    assert settings("restore", "b.toml", "--yes") == 3
+    err = capsys.readouterr().err
+    assert "the battery refuses to tell charge_hot: nothing was restored" in err
+    assert "--dangerous" in err
+    assert not at_hand.writes
+    assert settings("restore", "b.toml", "--yes", "--dangerous") == 0
+    out, err = capsys.readouterr()
+    assert "not restored: charge_hot: the battery refused to tell its charge_hot" in err
+    assert out == "charge_cold: -1.0 °C → -5.0 °C: written and read back\n"
+
+
+def test_the_plan_names_what_only_dangerous_allows(at_hand: Denying, capsys: Printed) -> None:
+    changed_backup(cell_overvoltage="3.600", cell_count="7", pack_overvoltage="60.0", charge_cold="-5.0")
+    at_hand.refusals[at_hand.spoken.SETTINGS[PARTNER].address] = 0x81
+    capsys.readouterr()
+    assert settings("restore", "b.toml", "--yes", "--dangerous") == 0
+    plan = [line for line in capsys.readouterr().err.splitlines() if " → " in line]
+    by_name = {line.partition(":")[0]: line for line in plan}
+    assert by_name["charge_cold"] == "charge_cold: -1.0 °C → -5.0 °C"
+    assert by_name["cell_count"] == (
+        "cell_count: 8 → 7 (only with --dangerous: a wrong value can make the battery unsafe or unusable)"
+    )
+    assert by_name["cell_overvoltage"] == (
+        f"cell_overvoltage: 3.650 V → 3.600 V (only with --dangerous: not compared with {PARTNER}, "
+        "which the battery refuses to tell)"
+    )
+    assert "(only with --dangerous: pack_overvoltage = 60.00 V is not for lfp cells" in by_name["pack_overvoltage"]
+
+
+def test_what_dangerous_allows_for_a_silent_partner_is_named_too() -> None:
+    board = Denying(lost=(PARTNER,))
+    check = lambda battery: battery.settings.check({**LOWER, "charge_hot": 50}, dangerous=True)  # noqa: E731
+    texts = [outcome.text for outcome in with_board(board, check)]
+    assert texts == [
+        f"cell_overvoltage: 3.650 V → 3.600 V (only with --dangerous: not compared with {PARTNER}, "
+        "which does not answer)",
+        "charge_hot: 55.0 °C → 50.0 °C",
+    ]
+    assert not board.writes

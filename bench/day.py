@@ -17,7 +17,7 @@ sys.path.extend(str(REPO / "tests" / room) for room in ("", "media", "bluetooth"
 
 from far_process import counts
 from media_day import play
-from soak import grown, shown
+from soak import FINE, grown, shown
 
 MEDIA = ("tcp=3", "pty=3", "classic=3", "ble=3")
 
@@ -35,8 +35,8 @@ def main() -> None:
     print(
         f"{given.hours:g} simulated hours in {time.monotonic() - start:.0f} s, {time.process_time() - cpu:.0f} s of CPU"
     )
-    problems = grown(day.samples) + shown(day.verdicts) + day.problems
-    print("\n".join(problems) or "nothing grew, nothing was lost, and every outage was found and ended")
+    problems = grown(day.samples) + shown(day.verdicts, day.comparison)
+    print("\n".join(problems) or FINE)
     sys.exit(bool(problems))
 
 

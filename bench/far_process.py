@@ -2,6 +2,7 @@
 
 `python bench/far_process.py FOLDER SEED MEDIUM=COUNT…`. It prints one JSON a line: first the address of the bus and of
 each battery, then each fault when it ends. A line on standard input ends the faults, the end of it the process.
+What the batteries said is in the folder then: see `tests/media/media_notes.py`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 The batteries behind TCP, ptys, a real ser2net and classic Bluetooth (bumble, and a small BlueZ on a bus) live in a
 process of their own; those behind Bluetooth LE in this one, since bumble takes the place of the platform's bleak
 backend: so what this process needs is the monitor's and theirs. After `--minutes` the faults end, and every battery
-has time to come back. Ends with 1 if anything grows, a reading is not in the store exactly once, or the rules of
-`tests/media/outages.py` are broken.
+has time to come back. Ends with 1 if anything grows, a reading is not in the store exactly once or not what the
+battery said (`tests/media/truth.py`), or the rules of `tests/media/outages.py` are broken.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ sys.path.extend(str(REPO / "tests" / room) for room in ("", "media", "bluetooth"
 
 from far_ends import FarEnd, Place, bluetooth
 from far_process import BUS, counts
+from media_notes import asking
 from outages import Verdict
 from stage import Seen, Troubles, compared, configuration, patience, sample, verdicts
 from trouble import Fault
+from truth import Comparison
 
 from antbms.monitor import Monitor
 
 MEDIA = ("tcp=8", "pty=8", "rfc2217=3", "classic=4", "ble=3")
 EVERY = 1.0
+FINE = "nothing grew, nothing was lost, no number was wrong, and every outage was found and ended"
 SETTLE = 0.4
 """Part of the time that is not compared: libraries are loaded, and the first 20,000 readings fill SQLite's cache."""
 GROWTH = {"MB": 1.03, "descriptors": 1.1, "tasks": 1.1}
@@ -112,16 +115,17 @@ async def soak(media: dict[str, int], minutes: float, seed: str, folder: Path) -
             await one.stop()
     await far.stop()
     found_out = verdicts(seen, faults, {**media, "ble": le}, EVERY)
-    return grown(samples) + shown(found_out) + compared(seen, monitor, folder)
+    return grown(samples) + shown(found_out, compared(seen, monitor, folder, faults))
 
 
-def shown(found: Mapping[str, Verdict]) -> list[str]:
-    """Print a line for each medium; returns what is wrong."""
+def shown(found: Mapping[str, Verdict], comparison: Comparison) -> list[str]:
+    """Print a line for each medium, and one for all; returns what is wrong."""
     for medium, verdict in found.items():
         print(f"{medium}: {verdict}")
     faults = sum((verdict.faults for verdict in found.values()), Counter[str]())
     print(f"{faults.total()} faults of {len(faults)} kinds: {', '.join(sorted(faults))}")
-    return [problem for verdict in found.values() for problem in verdict.problems]
+    print(comparison)
+    return [problem for verdict in found.values() for problem in verdict.problems] + comparison.problems
 
 
 def grown(samples: Sequence[tuple[float, ...]]) -> list[str]:
@@ -142,9 +146,9 @@ def main() -> None:
     parser.add_argument("--seed", default="1")
     given = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, asking(Path(folder)):
         problems = asyncio.run(soak(counts(given.media), given.minutes, given.seed, Path(folder)))
-    print("\n".join(problems) or "nothing grew, nothing was lost, and every outage was found and ended")
+    print("\n".join(problems) or FINE)
     sys.exit(bool(problems))
 
 

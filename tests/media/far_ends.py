@@ -13,6 +13,7 @@ from pathlib import Path
 import ble_radio
 import classic_radio
 from fake_bluez import FakeBluez
+from media_notes import Notes
 from trouble import KINDS, Fault, Trouble
 
 from antbms.serve import serve_pty, serve_tcp
@@ -128,7 +129,8 @@ async def classic(device: Device, place: Place, number: int) -> Way:
     return way
 
 
-MEDIA = {"tcp": tcp, "pty": pty, "rfc2217": rfc2217, "ble": ble, "classic": classic}
+MEDIA = {"ble": ble, "tcp": tcp, "classic": classic, "rfc2217": rfc2217, "pty": pty}
+"""The first battery of each speaks another protocol than that of the one before."""
 
 
 class FarEnd:
@@ -137,20 +139,24 @@ class FarEnd:
     def __init__(self, medium: str, number: int) -> None:
         self.name = f"{medium}{number}"
         self.medium = medium
-        self.protocol = PROTOCOLS[number % len(PROTOCOLS)]
+        self.protocol = PROTOCOLS[(list(MEDIA).index(medium) + number) % len(PROTOCOLS)]
         self.address = ""
         self.well = asyncio.Event()
         self._number = number
         self._trouble = Trouble(make_device(self.protocol, {"seed": str(number + 1), "speed": SPEED}))
         self._way: Way
+        self._notes: Notes
         self._reach = AsyncExitStack()
 
     async def start(self, place: Place) -> None:
+        self._notes = Notes(self._trouble.device, self.name, place.folder, place.timing)
+        self._trouble.sent = self._notes.sent
         self._way = await MEDIA[self.medium](self._trouble.device, place, self._number)
         await self._come()
 
     async def stop(self) -> None:
         await self._reach.aclose()
+        self._notes.close()
 
     async def suffer(self, kind: str, seconds: float, clock: Callable[[], float]) -> Fault:
         """Be in trouble for so long, or until `well` is set."""

@@ -10,9 +10,11 @@ from tempfile import TemporaryDirectory
 import media_time
 from fake_bluez import system_bus
 from far_ends import FarEnd, Place, bluetooth
+from media_notes import asking
 from outages import Verdict
 from stage import Seen, Troubles, compared, configuration, patience, sample, verdicts
 from trouble import Fault
+from truth import Comparison
 
 from antbms.monitor import Monitor
 
@@ -31,7 +33,7 @@ class Day:
 
     verdicts: dict[str, Verdict]
     samples: list[tuple[float, int, int]]
-    problems: list[str]
+    comparison: Comparison
 
 
 def play(media: Mapping[str, int], hours: float, every: float, seed: str = "1") -> Day:
@@ -39,6 +41,7 @@ def play(media: Mapping[str, int], hours: float, every: float, seed: str = "1") 
     with ExitStack() as stack:
         helpers = {stack.enter_context(system_bus()).pid} if "classic" in media else set()
         folder = Path(stack.enter_context(TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)))
+        stack.enter_context(asking(folder))
         return media_time.run(_day(media, hours * 3600, every, seed, folder, helpers), 3600 * (hours + 1))
 
 
@@ -69,4 +72,4 @@ async def _day(
         await running
         for far in ends:
             await far.stop()
-    return Day(verdicts(seen, faults, media, every), samples, compared(seen, monitor, folder))
+    return Day(verdicts(seen, faults, media, every), samples, compared(seen, monitor, folder, faults))

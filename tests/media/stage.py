@@ -1,8 +1,11 @@
 """A monitor among batteries in trouble: what a day of virtual time (`test_day.py`) and a real hour (`bench/`) share."""
 
+from __future__ import annotations
+
 import asyncio
+from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from os import sysconf
 from pathlib import Path
@@ -10,10 +13,11 @@ from pathlib import Path
 from far_ends import FarEnd
 from outages import ENDED, Told, Verdict, judge
 from trouble import KINDS, Fault, plan
+from truth import Comparison, stored
 
 from antbms.config import BatteryConfig, Config, MonitorConfig, sink_config
 from antbms.history import batteries, snapshots
-from antbms.model import Event, Offline
+from antbms.model import Event, Offline, Snapshot
 from antbms.monitor import Monitor
 from antbms.sinks.store.rows import milliseconds
 
@@ -105,18 +109,27 @@ def verdicts(seen: Seen, faults: Sequence[Fault], media: Mapping[str, int], ever
     return found
 
 
-def compared(seen: Seen, monitor: Monitor, folder: Path) -> list[str]:
-    """What is wrong, unless every reading that was made is in the store exactly once, and no other."""
+def compared(seen: Seen, monitor: Monitor, folder: Path, faults: Sequence[Fault]) -> Comparison:
+    """Every reading that was made is in the store exactly once, no other is, and each is what the battery said."""
     start, stop = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-    problems = [f"{lane.name}: {lane.dropped} events dropped" for lane in monitor.lanes if lane.dropped]
+    found = Comparison()
+    found.problems += [f"{lane.name}: {lane.dropped} events dropped" for lane in monitor.lanes if lane.dropped]
     known = {battery.name for battery in batteries(folder / STORE)}
     for name, source in monitor.sources.items():
         rows = snapshots(folder / STORE, name, start, stop) if name in known else ()
-        stored = sorted(milliseconds(one.time) / 1000 for one in rows)
-        if source.readings != len(stored) or sorted(seen.told[name].read) != stored:
+        times = array("d")
+        found += stored(name, _timed(rows, times), folder, faults)
+        if source.readings != len(times) or sorted(seen.told[name].read) != sorted(times):
             came = len(seen.told[name].read)
-            problems.append(f"{name}: {source.readings} readings, {came} came, {len(stored)} in the store")
-    return problems + [f"{name}: nobody knows it" for name in known - monitor.sources.keys()]
+            found.problems.append(f"{name}: {source.readings} readings, {came} came, {len(times)} in the store")
+    found.problems += [f"{name}: nobody knows it" for name in known - monitor.sources.keys()]
+    return found
+
+
+def _timed(rows: Iterable[Snapshot], times: array[float]) -> Iterator[Snapshot]:
+    for row in rows:
+        times.append(milliseconds(row.time) / 1000)
+        yield row
 
 
 def resident() -> float:

@@ -5,14 +5,17 @@ above its backends; and all of antbms. What is not: the clock, which jumps when 
 the batteries (`antbms.sim`, 10 times as slow); below `rfcomm:` BlueZ and the radio (`fake_bluez`, bumble), below
 `ble:` the platform's backend and the radio (bumble). So a link's own time is not in it: speeds, congestion, radio.
 `rfc2217://` is missing, since ser2net waits by a clock of its own: `bench/soak.py` has it, for a real hour.
+Each medium has another protocol: see `MEDIA`.
 
 Proved, by the rules in `outages`: every injected outage was found and ended, and there was no other; every snapshot
-that was read is in the store exactly once; neither tasks nor descriptors grew; nothing was restarted.
+that was read is in the store exactly once, and says what the battery had said (`truth`); neither tasks nor descriptors
+grew; nothing was restarted.
 """
 
 import shutil
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -21,10 +24,12 @@ if sys.platform != "linux":
 
 sys.path.append(str(Path(__file__).parent.parent / "bluetooth"))
 
-from media_day import play
+from media_day import Day, play
 from outages import Told, judge
-from trouble import KINDS, Fault
+from trouble import KINDS, Fault, Kind, each
 
+from antbms.link import Link
+from antbms.sinks.store import rows
 from conftest import missing
 
 HOURS = 24.0
@@ -39,7 +44,8 @@ def test_a_day_on_a_medium(medium: str) -> None:
     day = play({medium: 1}, HOURS, EVERY)
     verdict = day.verdicts[medium]
     assert not verdict.problems
-    assert not day.problems
+    assert not day.comparison.problems
+    assert day.comparison.readings == verdict.readings
     assert verdict.faults.keys() == KINDS.keys()
     assert verdict.readings > 0.9 * HOURS * 3600 / EVERY
     assert verdict.found == verdict.long > 3
@@ -49,6 +55,50 @@ def test_a_day_on_a_medium(medium: str) -> None:
     for what in (1, 2):
         early, late = ([one[what] for one in part] for part in (day.samples[:half], day.samples[half:]))
         assert max(late) <= max(early) + 1
+
+
+# ---- that wrong numbers are found
+
+
+def lying(data: bytes) -> bytes:
+    """Two bytes have changed places: a sum stays right."""
+    return data[:5] + data[6:7] + data[5:6] + data[7:]
+
+
+def played(kind: str, row: Kind) -> Day:
+    """An hour with faults of this kind only: `jbd` and `ant-legacy`."""
+    with mock.patch.dict(KINDS, {kind: row}, clear=True):
+        return play({"tcp": 2}, 1.0, 5.0)
+
+
+def test_a_battery_that_lies_is_found() -> None:
+    day = played("lying", Kind(hurt=each(lying), reads=True))
+    assert day.comparison.wrong > 10
+    assert "is of a damaged answer, which must not pass" in day.comparison.problems[0]
+    assert not day.verdicts["tcp"].problems  # nothing else sees it
+
+
+def test_answers_that_are_late_by_one_are_found() -> None:
+    """As they were, for ever after one that came twice, before a link took away what had come meanwhile."""
+
+    async def leave(link: Link) -> None:
+        """Take nothing away."""
+
+    with mock.patch.object(Link, "_clear", leave):
+        day = played("twice", KINDS["twice"])
+    assert day.comparison.wrong > 500
+    assert "is an answer that came 4.5 s before" in "".join(day.comparison.problems)
+    assert not day.verdicts["tcp"].problems
+
+
+def test_numbers_that_are_stored_wrong_are_found() -> None:
+    def unsigned(value: float | None, scale: int) -> int | None:
+        return None if value is None else abs(round(value * scale))
+
+    with mock.patch.object(rows, "_scaled", unsigned):
+        day = played("slow", KINDS["slow"])
+    assert day.comparison.wrong > 500
+    assert "has current 18.64, not -18.64" in day.comparison.problems[0]
 
 
 # ---- the judge

@@ -86,6 +86,8 @@ class Trouble:
         self.device = device
         self.kind = ""
         """Empty: it is well."""
+        self.sent: Callable[[Answers, float], None] = lambda answers, clock: None
+        """Told what goes to a client, in the order in which it does, and the clock now."""
         self._line, device.line = device.line, self._new_line  # type: ignore[method-assign]
 
     def become(self, kind: str) -> None:
@@ -101,6 +103,7 @@ class TroubledLine:
         self._trouble = trouble
         self._inner = line
         self._unheard: list[bytes] = []
+        self._last = float("-inf")  # when the latest piece arrives: none overtakes another
 
     def receive(self, data: bytes, clock: float) -> Answers:
         kind = self._trouble.kind
@@ -109,7 +112,13 @@ class TroubledLine:
             return []
         heard, self._unheard = self._unheard, []
         answers = [piece for request in heard for piece in self._inner.receive(request, clock)]
-        return KINDS[kind].hurt(answers) if kind else answers
+        answers = KINDS[kind].hurt(answers) if kind else answers
+        going = []
+        for at, data in answers:
+            self._last = max(self._last, at)
+            going.append(Piece(self._last, data))
+        self._trouble.sent(going, clock)
+        return answers
 
 
 class Fault(NamedTuple):

@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -352,6 +353,38 @@ def test_cells_share_a_scale_and_are_called_so(tmp_path: Path, capsys: Printed) 
     scales = [[line.split("┤")[0] for line in text[at + 1 : at + 6]] for at in titles]
     assert scales[0] == scales[1] == scales[2]
     assert any(line.strip() == "Temperature mosfet" for line in text)
+
+
+@pytest.mark.parametrize("width", [30, 40, 50, 60, 70, 72, 74, 76, 80, 120])
+def test_a_narrow_terminal_has_all_the_figures_with_their_names(
+    file: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(history_picture, "PIPED", width)
+    names = ("voltage", "current", "temperatures", "uptime")
+    text = lines(capsys, "history", "garage", *names, "--store", file, "--to", "2026-11-22T18:00Z")
+    assert max(map(len, text)) <= width
+    end = next(at for at, line in enumerate(text) if "Offline" in line)
+    figures = " ".join(" ".join(text[max(at for at, line in enumerate(text) if line.startswith("──")) : end]).split())
+    for part in ("13.00 V", "14.00 V", "13.48 V", "-10.00 A", "+0.95 A", "Temperature mosfet", "5 h 59 min"):
+        assert part in figures, part
+    assert len(re.findall(r"\d\d:\d\d:\d\d", figures)) == 6
+    is_table = "Lowest at Highest at Mean" in figures
+    assert is_table == (width >= 80) or 60 < width < 80
+    assert is_table or re.search(r"lowest 13.00 V at \S+( ·)? highest 14.00 V at \S+( ·)? mean 13.48 V", figures)
+    assert "Last In this span" in figures or "last 5 h 59 min in this span 5 h 59 min" in figures
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 160])
+def test_the_list_of_batteries_is_whole_at_every_width(
+    file: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(history_picture, "WIDEST", width)
+    text = lines(capsys, "history", "--store", file)
+    assert max(map(len, text)) <= width
+    shown = " ".join(" ".join(text).split()).lower()
+    for part in ("garage", "ant", "first", "every reading since", "last", "2026-11-22 17:59:40"):
+        assert part in shown, part
+    assert shown.count("2026-11-22 12:00:00") == 4
 
 
 @pytest.mark.parametrize(("width", "beside"), [(40, 1), (60, 1), (80, 2), (120, 3), (160, 4)])

@@ -18,7 +18,7 @@ from ..model import Kind
 from .bars import Style
 from .chart import LETTERS, Gap, Scale, Span, chart, columns_of, scale_for
 from .drawing import SIDE, put
-from .paper import Column, table
+from .paper import Column, figures
 from .screen import can_show
 from .time_axis import time_ticks
 from .wording import clock, duration, phrase
@@ -227,22 +227,24 @@ def _figures(file: Path, found: Sequence[Series], span: timedelta, width: int) -
     columns = [
         Column("Quantity", [Text(_title(series)) for series in found]),
         Column("Lowest", values([min(point.min for point in series.points) for series in found]), right=True),
-        Column("at", times(0), True),
+        Column("at", times(0), joins=True),
         Column("Highest", values([max(point.max for point in series.points) for series in found]), right=True),
-        Column("at", times(1), True),
+        Column("at", times(1), joins=True),
+        Column("Mean", values([_mean(series) for series in found])),
     ]
-    return table(columns, Column("Mean", values([_mean(series) for series in found])), width)
+    return figures(columns, width)
 
 
 def _counts(file: Path, found: Sequence[Series], width: int) -> RenderableType:
     """By how much counters grew, and the last values of counters and states: they have no mean."""
     grown = [change(file, series) for series in found]
+    texts = [Text("" if by is None else phrase(series.row, by)) for series, by in zip(found, grown, strict=True)]
     columns = [
         Column("Quantity", [Text(_title(series)) for series in found]),
         Column("Last", [Text(phrase(series.row, series.points[-1].max)) for series in found], right=True),
+        Column("In this span" if any(texts) else "", texts),
     ]
-    texts = [Text("" if by is None else phrase(series.row, by)) for series, by in zip(found, grown, strict=True)]
-    return table(columns, Column("In this span" if any(texts) else "", texts), width)
+    return figures(columns, width)
 
 
 def _mean(series: Series) -> float:
@@ -292,7 +294,7 @@ def show_list(known: Sequence[Stored]) -> None:
         Column("Battery", [Text(stored.name, "bold") for stored in known]),
         Column("Protocol", [Text(stored.protocol or "") for stored in known]),
         Column("First", times([stored.first for stored in known])),
-        Column("Every reading since", times([stored.raw_since for stored in known]), True),
+        Column("Every reading since", times([stored.raw_since for stored in known])),
+        Column("Last", times([stored.last for stored in known])),
     ]
-    last = Column("Last", times([stored.last for stored in known]))
-    put(lambda width, _: table(columns, last, width), widest=WIDEST, piped=WIDEST)
+    put(lambda width, _: figures(columns, width), widest=WIDEST, piped=WIDEST)

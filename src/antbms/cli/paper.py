@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from .bars import Style
 from .drawing import put
-from .flow import DOT
+from .flow import DOT, flow
 
 ENDLESS = 10_000
 """Columns of what is no terminal."""
@@ -22,12 +23,14 @@ INDENT = "  "
 
 
 class Column(NamedTuple):
-    """A column of a table. first_to_go: it is left out where room is short."""
+    """A column of a table. first_to_go: it is left out where room is short. joins: it says more about the column
+    before it."""
 
     heading: str
     cells: Sequence[Text]
     first_to_go: bool = False
     right: bool = False
+    joins: bool = False
 
     @property
     def width(self) -> int:
@@ -63,6 +66,22 @@ def table(columns: Iterable[Column], last: Column, width: int) -> Table:
             first, *others = cells
             drawn.add_row(Text("\n" + INDENT).join((first, about)) if about else first, *others)
     return drawn
+
+
+def figures(columns: Sequence[Column], width: int) -> RenderableType:
+    """Columns under their headings; where there is no room for all, lines: the first cell of a row, and below it the
+    others behind their headings. Nothing is left out, and nothing broken that fits into a line."""
+    if sum(column.width for column in columns if any(column.cells)) <= width:
+        return table(columns[:-1], columns[-1], width)
+    lines: list[RenderableType] = []
+    for first, *cells in zip(*(column.cells for column in columns), strict=True):
+        items: list[Text] = []
+        for column, cell in zip(columns[1:], cells, strict=True):
+            if cell:
+                named = Text.assemble((f"{column.heading.lower()} ", "dim"), cell)
+                items.append(Text.assemble(items.pop(), " ", named) if column.joins and items else named)
+        lines += [first, Padding(flow(items, width - len(INDENT)), (0, 0, 0, len(INDENT)))]
+    return Group(*lines)
 
 
 def _room(columns: Iterable[Column], last: Column, width: int) -> int:

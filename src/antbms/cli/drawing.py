@@ -5,16 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO, cast
 
 from rich.console import Console, RenderableType
 from rich.constrain import Constrain
 
 from .bars import LINES, PLAIN, Style
 from .screen import can_show
-
-if TYPE_CHECKING:
-    from rich.live import Live
 
 WIDEST = 100
 """Columns; a wider picture is harder to read."""
@@ -69,19 +65,3 @@ def screen(draw: Callable[[int, Style, int], RenderableType], widest: int = WIDE
 
     with Live(get_renderable=picture, console=console, screen=True, auto_refresh=False) as shown:
         yield shown.refresh
-
-
-def bottom(draw: Callable[[int, Style, int], RenderableType], widest: int = WIDEST) -> Live:
-    """What `draw` makes as for `screen`, below all that is printed meanwhile; to be started, refreshed and stopped,
-    from any thread."""
-    from rich.live import Live
-
-    from ..monitor.streams import Direct
-
-    console = Console(file=cast(TextIO, Direct(sys.stdout)), highlight=False, emoji=False)
-    style = LINES if can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows else PLAIN
-    return Live(
-        get_renderable=lambda: draw(min(console.width, widest), style, console.height),
-        console=console,
-        auto_refresh=False,
-    )

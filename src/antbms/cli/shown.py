@@ -9,15 +9,20 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from ..errors import SinkError
-from ..model import Event
+from ..model import Event, Offline
 from ..monitor.streams import write
 from ..sinks.base import Sink
-from ..timing import DEFAULT, Timing
+from ..timing import DEFAULT, Past, Timing
 from ..worker import Worker
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.live import Live
+
+    from .bars import Style
 
 REFRESH = 0.5
 """s between two pictures."""
@@ -85,13 +90,15 @@ class Board:
 
     def __init__(self, names: Iterable[str], timing: Timing = DEFAULT) -> None:
         self._latest: dict[str, Event | None] = dict.fromkeys(names)
+        self._away: dict[str, Past] = {}  # since when; it does not change if the clock is set
         self._timing = timing
         self._worker = Worker("antbms-output")
         self._drawing: asyncio.Task[None] | None = None
         self._live: Live | None = None
 
     async def take(self, events: Sequence[Event]) -> None:
-        self._latest = self._latest | {event.battery: event for event in events}
+        away = {event.battery: Past(event.since, self._timing) for event in events if isinstance(event, Offline)}
+        self._away, self._latest = self._away | away, self._latest | {event.battery: event for event in events}
         if self._drawing is None:
             self._drawing = asyncio.create_task(self._keep_drawing())
         elif self._drawing.done():
@@ -114,14 +121,22 @@ class Board:
 
     def _draw(self) -> None:
         if self._live is None:
-            from .board import draw
-            from .drawing import bottom
+            from .bottom import bottom
 
-            self._live = bottom(
-                lambda width, style, rows: draw(self._latest, self._timing.now(), width, style, rows - LOG)
-            )
+            self._live = bottom(self.picture)
             self._live.start()
         self._live.refresh()
+
+    def picture(self, width: int, style: Style, rows: int) -> RenderableType:
+        """The table as it is now, in so many columns and rows."""
+        from .board import draw
+
+        now = self._timing.now()
+        latest = {
+            name: replace(event, since=self._away[name].time(now)) if isinstance(event, Offline) else event
+            for name, event in self._latest.items()
+        }
+        return draw(latest, now, width, style, rows - LOG)
 
     def _end(self) -> None:
         if self._live is not None:

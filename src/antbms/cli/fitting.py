@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.segment import Segment, SegmentLines
 from rich.text import Text
 
 MORE = Text(" more: a higher window", "dim", no_wrap=True, overflow="crop")
+
+Lines = list[list[Segment]]
 
 
 class Part(NamedTuple):
@@ -29,50 +30,57 @@ class Step(NamedTuple):
     hides: bool = False
 
 
-def fit(parts: Sequence[Part], steps: Sequence[Step], width: int, rows: int | None) -> RenderableType:
+def fit(parts: Sequence[Part], steps: Sequence[Step], rows: int | None) -> RenderableType:
     """The parts below each other in at most so many rows (None: as they are), by as few of the steps as will do.
 
     Steps are taken in their order. If they hide something, or are not enough, a line says that there is more.
     """
     if rows is None:
         return Group(*(part.variants[0] for part in parts if part.variants[0] is not None))
-    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
-
-    @cache
-    def height(index: int, level: int) -> int:
-        drawn = parts[index].variants[level]
-        return len(console.render_lines(drawn)) if drawn is not None else 0
-
-    def chosen(levels: Counter[str]) -> list[tuple[int, int]]:
-        return [(index, min(levels[part.name], len(part.variants) - 1)) for index, part in enumerate(parts)]
-
-    def fits(taken: Sequence[Step]) -> bool:
-        levels = Counter(step.name for step in taken)
-        return sum(height(*one) for one in chosen(levels)) + any(step.hides for step in taken) <= rows
-
-    taken: list[Step] = []
-    for step in steps:
-        if fits(taken):
-            break
-        taken.append(step)
-    for index in reversed(range(len(taken))):  # a later step may have made room for what an earlier one took
-        without = taken[:index] + taken[index + 1 :]
-        if fits(without):
-            taken = without
-    levels = Counter(step.name for step in taken)
-    drawn = [variant for index, level in chosen(levels) if (variant := parts[index].variants[level]) is not None]
-    if not fits(taken):
-        return Group(_First(drawn, rows - 1), MORE)
-    return Group(*drawn, *[MORE] * any(step.hides for step in taken))
+    return _Fitted(parts, steps, rows)
 
 
-class _First:
-    """The first rows of what is drawn."""
+class _Fitted:
+    """Is fitted when it is shown: then the lines whose number is counted are those that are printed, and nothing is
+    rendered twice."""
 
-    def __init__(self, drawn: Sequence[RenderableType], rows: int) -> None:
-        self._drawn = drawn
+    def __init__(self, parts: Sequence[Part], steps: Sequence[Step], rows: int) -> None:
+        self._parts = parts
+        self._steps = steps
         self._rows = rows
 
-    def __rich_console__(self, console: Console, options: object) -> list[SegmentLines]:
-        lines: list[list[Segment]] = console.render_lines(Group(*self._drawn))
-        return [SegmentLines(lines[: max(0, self._rows)], new_lines=True)]
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[SegmentLines]:
+        options = options.reset_height()
+
+        @cache
+        def rendered(index: int, level: int) -> Lines:
+            drawn = self._parts[index].variants[level]
+            return console.render_lines(drawn, options, pad=False) if drawn is not None else []
+
+        def lines(taken: Sequence[Step]) -> Lines:
+            levels = Counter(step.name for step in taken)
+            return [
+                line
+                for index, part in enumerate(self._parts)
+                for line in rendered(index, min(levels[part.name], len(part.variants) - 1))
+            ]
+
+        yield SegmentLines(self._fitted(lines, console.render_lines(MORE, options)), new_lines=True)
+
+    def _fitted(self, lines: Callable[[Sequence[Step]], Lines], more: Lines) -> Lines:
+        """Of the lines that are left after steps, those after as few as will do, and what says that there is more."""
+
+        def whole(taken: Sequence[Step]) -> Lines:
+            return lines(taken) + (more if any(step.hides for step in taken) else [])
+
+        taken: list[Step] = []
+        for step in self._steps:
+            if len(whole(taken)) <= self._rows:
+                break
+            taken.append(step)
+        for index in reversed(range(len(taken))):  # a later step may have made room for what an earlier one took
+            without = taken[:index] + taken[index + 1 :]
+            if len(whole(without)) <= self._rows:
+                taken = without
+        shown = whole(taken)
+        return shown if len(shown) <= self._rows else lines(taken)[: max(0, self._rows - 1)] + more

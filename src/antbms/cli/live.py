@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ..derive import Flow, gap_of, step, times
 from ..model import QUANTITIES, Event, Offline, Snapshot
-from ..timing import DEFAULT, Timing
+from ..timing import DEFAULT, Past, Timing
 from ..watching import Watch
 from .bars import LINES, Style
 from .cells import caption, cell_bars, cell_numbers, range_of, scale, short_caption
@@ -32,6 +32,8 @@ RECENT = 60
 """Readings over which their rate is taken."""
 FEW = 3
 """Alarms and doubts that are shown where there is no room for all."""
+TICK = 1.0
+"""s between two pictures when nothing comes. A second picture of what was just drawn would double the cost."""
 LEAST_NAME = 8
 """Letters that are left of a name."""
 STEPS = (
@@ -79,6 +81,7 @@ class Session:
         self._flow = Flow()
         self._snapshot: Snapshot | None = None
         self._offline: Offline | None = None
+        self._since = Past(timing.now(), timing)  # of being offline; it does not change if the clock is set
         self._times: deque[float] = deque(maxlen=RECENT)
         self._trends = Trends()
 
@@ -88,7 +91,7 @@ class Session:
         self._flow = step(self._flow, event, self._gap, at)
         self._trends.add(event)
         if isinstance(event, Offline):
-            self._offline = event
+            self._offline, self._since = event, Past(event.since, self._timing)
             self._times.clear()  # a pause is no slow reading
             return
         self._offline, self._snapshot = None, event
@@ -109,15 +112,16 @@ class Session:
         parts += self._link(inner)
         parts = [Part(name, tuple(one and Padding(one, SIDE) for one in variants)) for name, variants in parts]
         rule = Part("rule", (Rule(style="dim", characters=style.line), None))
-        return fit([parts[0], rule, *parts[1:]], STEPS, width, rows)
+        return fit([parts[0], rule, *parts[1:]], STEPS, rows)
 
     def _head(self, width: int, style: Style) -> Text:
         """Who, and how it is; a narrow window leaves out the model, then the date, then letters of the name."""
         watch, snapshot = self.watch, self._snapshot
         words = [(watch.protocol or "", "cyan")]
         if self._offline:
-            seconds = (self._timing.now() - self._offline.since).total_seconds()
-            right = [Text(f" OFFLINE for {duration(seconds)} ", "bold white on red")]
+            now = self._timing.now()
+            away = duration((now - self._since.time(now)).total_seconds())
+            right = [Text(f" OFFLINE for {away} ", "bold white on red")]
         elif snapshot is not None:
             words.append((state_of(snapshot) or "", ""))
             time = clock(snapshot.time)
@@ -240,15 +244,22 @@ def live(session: Session) -> Iterator[Callable[[Event], None]]:
     """Shows the session on the terminal while the block runs; at the end its last picture stays there."""
     try:
         with screen(session.draw) as refresh:
+            is_new = False
 
             async def tick() -> None:
+                """Times go on, and windows change their size, also when nothing comes."""
+                nonlocal is_new
                 while True:
-                    await asyncio.sleep(1.0)
-                    refresh()
+                    is_new = False
+                    await asyncio.sleep(TICK)
+                    if not is_new:
+                        refresh()
 
             def show(event: Event) -> None:
+                nonlocal is_new
                 session.add(event)
                 refresh()
+                is_new = True
 
             ticking = asyncio.create_task(tick())
             try:

@@ -1,7 +1,7 @@
 """The live view and the board of the monitor: what they show, at every width; nothing old looks new."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,14 +9,17 @@ from cli_data import ALARMED, DOUBTED, EMPTY, TIME, snapshot
 from msgspec.structs import replace
 from rich.console import Console
 
+import virtual_time
 from antbms.cli.bars import LINES, PLAIN
 from antbms.cli.board import draw
 from antbms.cli.live import Session
+from antbms.cli.picture import picture
 from antbms.cli.plain_line import plain_line
 from antbms.cli.quality import quality
+from antbms.cli.shown import Board
 from antbms.cli.trends import LETTERS, Trend, spark
 from antbms.errors import OpenError
-from antbms.model import Offline
+from antbms.model import Alarm, Offline
 from antbms.timing import Timing
 
 COUNTERS = {"requests": 200, "answers": 150, "stale": 1, "opens": 2, "losses": 1, "rejected.checksum": 3}
@@ -216,6 +219,88 @@ def test_counters_in_words() -> None:
     assert "lost 2 times" in dict(quality(COUNTERS | {"losses": 2}))
     assert "(99 %)" in next(quality(COUNTERS | {"answers": 1999, "requests": 2000}))[0]  # 100 % are all
     assert not list(quality(dict.fromkeys(COUNTERS, 0) | {"rejected.checksum": 0}))[1:]
+
+
+# ---- how long it has been away, and what is worst
+
+
+class Clocks:
+    """A wall clock, which is set now and then, and a steady one, in s."""
+
+    wall = steady = 0.0
+
+    def timing(self) -> Timing:
+        return Timing(now=self.now, monotonic=lambda: self.steady)
+
+    def now(self) -> datetime:
+        return TIME + timedelta(seconds=self.wall)
+
+    def go(self, seconds: float, set_by: float = 0.0) -> None:
+        self.steady += seconds
+        self.wall += seconds + set_by
+
+
+@pytest.mark.parametrize("set_by", [0.0, 86400.0, -3600.0])
+def test_a_clock_that_is_set_changes_not_how_long_it_has_been_away(
+    set_by: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clocks = Clocks()
+    one = Session(FakeWatch(), 1.0, timing=clocks.timing())  # type: ignore[arg-type]
+    one.add(OFFLINE)
+    monkeypatch.setattr("antbms.cli.shown.Worker", lambda _: virtual_time.AtOnce("test"))
+    many = Board(["garage", "boat"], clocks.timing())
+
+    async def take() -> None:
+        await many.take([OFFLINE])
+        await many.close()
+
+    monkeypatch.setattr(Board, "_draw", lambda _: None)
+    virtual_time.run(take())
+    for set_now in (0.0, set_by, 0.0):
+        clocks.go(10, set_now)
+        for shown in (text(one.draw(80)), text(many.picture(80, LINES, 20))):
+            assert f"for 1 min {15 + clocks.steady:.0f} s" in shown.replace("OFFLINE", "")
+
+
+def test_no_time_is_negative() -> None:
+    ahead = replace(OFFLINE, since=TIME + timedelta(seconds=90))
+    assert "OFFLINE for 0 s" in text(session(ahead).draw(80))
+    assert "offline for 0 s" in " ".join(board({"garage": ahead}, 80))
+
+
+MIXED = snapshot(
+    alarms=(
+        *(Alarm(f"warning.{bit}", "warning", f"high {bit}") for bit in range(5)),
+        Alarm("protection.1", "protection", "cell overvoltage"),
+    ),
+    doubts=DOUBTED.doubts,
+)
+"""No protocol gives them in this order today."""
+
+
+def test_the_worst_is_named_first() -> None:
+    names = ("protection.1", "warning.0", "warning.4", "DOUBT")
+    for shown in (text(session(MIXED).draw(80)), text(picture(MIXED, 80))):
+        places = [shown.index(name) for name in names]
+        assert places == sorted(places)
+    words = ("PROTECTION", "WARNING", "DOUBT")
+    line = plain_line(MIXED, 1000)
+    assert [line.index(word) for word in words] == sorted(line.index(word) for word in words)
+    assert "cell overvoltage, high 0, high 1" in " ".join(board({"garage": MIXED}, 80))
+
+
+@pytest.mark.parametrize(("width", "rows"), [(40, 12), (40, 6), (40, 4), (80, 7)])
+def test_the_worst_stays_in_the_smallest_window(width: int, rows: int) -> None:
+    lines = fitted(session(*readings(70), MIXED), width, rows)
+    assert any("PROTECTION" in line and "cell overvoltage" in line for line in lines)
+    assert any("more" in line for line in lines)
+
+
+def test_a_board_that_is_too_high_begins_with_what_is_worst() -> None:
+    warned = snapshot(alarms=(Alarm("warning.0", "warning", "cell overvoltage"),))
+    events = {"fine": snapshot(), "doubt": DOUBTED, "warned": warned, "off": OFFLINE, "alarm": ALARMED}
+    shown = [line.split()[0] for line in board(events, 100, 5)]
+    assert shown == ["Battery", "alarm", "off", "warned", "and"]
 
 
 # ---- trends

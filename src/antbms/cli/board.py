@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ..model import QUANTITIES, Event, Offline, Snapshot
 from .bars import Style, bar
-from .wording import duration, middle, phrase, several, state_of
+from .wording import by_severity, duration, middle, phrase, several, state_of
 
 COLUMNS = ("soc", "gauge", "voltage", "current", "power", "cell_spread", "state")
 LABELS = {"soc": "Charge", "gauge": "", "cell_spread": "Spread", "state": ""}
@@ -38,7 +38,7 @@ class Layout(NamedTuple):
 def draw(
     latest: Mapping[str, Event | None], now: datetime, width: int, style: Style, rows: int | None = None
 ) -> RenderableType:
-    """The table, in at most so many rows; then those with troubles come first.
+    """The table, in at most so many rows; then those with the worst troubles come first.
 
     Values of a battery that cannot be read are not shown: they would look as if they were of now.
     """
@@ -52,7 +52,7 @@ def draw(
     if rows is None or sum(map(len, entries.values())) < rows:
         return Group(*lines, *(line for entry in entries.values() for line in entry))
     shown = 0
-    for name in sorted(entries, key=lambda name: not _is_trouble(latest[name])):
+    for name in sorted(entries, key=lambda name: _rank(latest[name])):
         if len(lines) + len(entries[name]) >= rows:
             break
         lines += entries[name]
@@ -94,7 +94,7 @@ def _entry(name: str, event: Event | None, now: datetime, layout: Layout, width:
             if not (column == "state" and remark):
                 line.append(" " * (GAP + before)).append_text(cell).append(" " * after)
     elif isinstance(event, Offline):
-        away = duration((now - event.since).total_seconds())
+        away = duration(max(0.0, (now - event.since).total_seconds()))
         remark, colour = f"offline for {away}: {event.reason}", "red"
     else:
         remark, colour = "connecting", "yellow"
@@ -118,9 +118,14 @@ def _cell(snapshot: Snapshot, column: str, style: Style | None) -> Text:
 def _remark(snapshot: Snapshot) -> tuple[str, str]:
     """What is wrong, in place of the state; and its colour."""
     if snapshot.alarms:
-        return ", ".join(dict.fromkeys(alarm.text for alarm in snapshot.alarms)), "bold red"
+        return ", ".join(dict.fromkeys(alarm.text for alarm in by_severity(snapshot.alarms))), "bold red"
     return (several(len(snapshot.doubts), "doubt"), "magenta") if snapshot.doubts else ("", "")
 
 
-def _is_trouble(event: Event | None) -> bool:
-    return not isinstance(event, Snapshot) or bool(event.alarms or event.doubts)
+def _rank(event: Event | None) -> int:
+    """How early it is shown: protections; what cannot be read; warnings; doubts; all is well."""
+    if not isinstance(event, Snapshot):
+        return 1
+    if event.alarms:
+        return 0 if any(alarm.severity == "protection" for alarm in event.alarms) else 2
+    return 3 if event.doubts else 4

@@ -16,7 +16,7 @@ from .bars import LINES, Style, bar
 from .cells import draw_cells
 from .drawing import NARROWEST, SIDE, put
 from .flow import flow
-from .wording import IDLE, amount, clock, direction, doubt_texts, phrase
+from .wording import IDLE, amount, by_severity, clock, direction, doubt_texts, phrase
 
 GAP = 4
 """Columns between what is measured and what is counted."""
@@ -73,11 +73,12 @@ def _troubles(snapshot: Snapshot) -> Iterator[RenderableType]:
 
 
 def troubles(snapshot: Snapshot, most: int | None = None, *, codes: bool = True) -> RenderableType | None:
-    """Alarms, with their codes, and doubts, a line each, if there are any; most: of these, the rest is counted."""
+    """Alarms, with their codes, and doubts, a line each, if there are any, what is severest first; most: of these, the
+    rest is counted."""
     doubts = [("doubt", Text(text, "magenta")) for text in doubt_texts(snapshot.doubts)]
     alarms = [
         (alarm.severity, Text.assemble((alarm.text, "bold"), (f"  {alarm.code}" * codes, "dim")))
-        for alarm in snapshot.alarms
+        for alarm in by_severity(snapshot.alarms)
     ]
     lines = [*alarms, *doubts]
     if not lines:

@@ -7,7 +7,7 @@ import textwrap
 from shutil import get_terminal_size
 
 from ..model import QUANTITIES, Event, Offline
-from .wording import doubt_texts, phrase, state_of
+from .wording import by_severity, doubt_texts, phrase, state_of
 
 HARD = "\N{NO-BREAK SPACE}"
 SHOWN = ("soc", "voltage", "current", "power")
@@ -24,7 +24,7 @@ def plain_line(event: Event, width: int | None = None) -> str:
     else:
         parts += [phrase(QUANTITIES[name], getattr(event, name)) for name in SHOWN]
         parts.append(state_of(event) or "")
-        parts += [f"{alarm.severity.upper()} {alarm.text}" for alarm in event.alarms]
+        parts += [f"{alarm.severity.upper()} {alarm.text}" for alarm in by_severity(event.alarms)]
         parts += [f"DOUBT {text}" for text in doubt_texts(event.doubts)]
     return _broken("  ".join(filter(None, parts)), (width or get_terminal_size().columns) - 1)
 

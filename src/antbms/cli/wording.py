@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from ..model import QUANTITIES, Doubt, Quantity, Snapshot
+from ..model import QUANTITIES, Alarm, Doubt, Quantity, Snapshot
 
 NONE = "–"
 """What stands for a value that is not known."""
@@ -90,6 +90,11 @@ def clock(moment: datetime) -> str:
     """Date and time of this place, with its distance from UTC."""
     local = moment.astimezone()
     return f"{local:%Y-%m-%d %H:%M:%S} UTC" if not local.utcoffset() else local.isoformat(" ", "seconds")
+
+
+def by_severity(alarms: Iterable[Alarm]) -> list[Alarm]:
+    """Protections first, since they say what the battery does not do now; else in their order."""
+    return sorted(alarms, key=lambda alarm: alarm.severity != "protection")
 
 
 def doubt_texts(doubts: Iterable[Doubt]) -> Iterator[str]:

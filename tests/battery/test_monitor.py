@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from watch_world import World, worlds
 
+from antbms import history
 from antbms.battery import Battery
 from antbms.config import BatteryConfig, Config, MonitorConfig
 from antbms.errors import LinkError, SinkError, UsageError, WrongPassword
 from antbms.model import Event, Offline, Outcome, Snapshot
 from antbms.monitor import Lane, Monitor
+from antbms.sinks import store
 from antbms.timing import Timing
 from virtual_time import AtOnce, now, run, timing, wall_clock
 
@@ -457,16 +459,95 @@ def test_a_wrong_password_ends_that_battery_only(caplog: Log) -> None:
 
     async def refuse(*_: Any, **__: Any) -> Any:
         tries.append(now())
+        await asyncio.sleep(3)
         raise WrongPassword("COM8: the password is wrong")
 
     wrong.open_pipe = refuse  # type: ignore[method-assign]
     good = Good()
     with worlds(COM8=wrong, COM9=well):
-        run(monitored(Monitor(config("COM8", "COM9"), timing(), {"good": good}), 1000))
+        run(monitored(Monitor(config("COM8", "COM9"), timing(), {"good": good}), 2000))
     assert len(tries) == 1
-    assert [one.reason for one in of("COM8", good.events)] == ["the password is wrong"]  # type: ignore[union-attr]
-    assert len(of("COM9", good.events)) > 990
-    assert "not tried again before a restart" in caplog.text
+    away = [one for one in of("COM8", good.events) if isinstance(one, Offline)]
+    assert {one.reason for one in away} == {"the password is wrong"}
+    lasted = [(one.time - one.since).total_seconds() for one in away]
+    assert lasted == pytest.approx([3, 603, 1203, 1803], abs=1.0), "it is known to be offline since the first attempt"
+    assert len(of("COM9", good.events)) > 1990
+    assert caplog.text.count("not tried again before a restart") == 1
+
+
+def test_an_outage_has_one_beginning_also_if_watching_begins_anew_and_the_clock_is_set() -> None:
+    """Since the last reading, by the clock as it goes then. In between a mistake of ours ends watching."""
+    world, good, ahead = World(), Good(), timedelta()
+    opened = world.open_pipe
+
+    async def mistaken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("a mistake")
+
+    def set_clock(by: timedelta) -> None:
+        nonlocal ahead
+        ahead = by
+
+    async def main() -> None:
+        at = asyncio.get_running_loop().call_later
+        at(50, world.become, "refused")
+        at(100, setattr, world, "open_pipe", mistaken)
+        at(200, setattr, world, "open_pipe", opened)
+        at(300, set_clock, timedelta(days=-400))
+        at(1500, set_clock, timedelta(hours=1))
+        await monitored(Monitor(config("COM9"), timing(now=lambda: wall_clock() + ahead), {"good": good}), 2500)
+
+    with worlds(COM9=world):
+        run(main())
+    kinds = [isinstance(one, Offline) for one in good.events]
+    online = kinds.index(True)
+    assert all(kinds[online:])
+    away = good.events[online:]
+    last = good.times[online - 1]
+    assert {"unexpected RuntimeError: a mistake"} < {one.reason for one in away}  # type: ignore[union-attr]
+    lasted = [(one.time - one.since).total_seconds() for one in away]  # type: ignore[union-attr]
+    assert lasted == pytest.approx([time - last for time in good.times[online:]], abs=1.0)
+    assert lasted[-1] > 1900
+
+
+@pytest.mark.parametrize("steps", [(-60,), (3600,), (-3600, 86_400), (400 * 86_400, -400 * 86_400), (-400 * 86_400,)])
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_outage_is_one_row_of_the_store_whatever_becomes_of_the_clock(
+    steps: Sequence[int], restart: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as it was, and ended by the reading that ended it."""
+    monkeypatch.setattr("antbms.sinks.store.Worker", AtOnce)
+    world, good, ahead, file = World(), Good(), timedelta(), tmp_path / "s.db"
+    clocks = timing(now=lambda: wall_clock() + ahead)
+
+    def set_clock(by: int) -> None:
+        nonlocal ahead
+        ahead += timedelta(seconds=by)
+
+    async def watched(seconds: float) -> None:
+        sinks = {"good": good, "store": store.make(store.Config(file=str(file)), {}, clocks)}
+        await monitored(Monitor(config("COM9"), clocks, sinks), seconds)
+
+    async def main() -> None:
+        at = asyncio.get_running_loop().call_later
+        at(60, world.become, "refused")
+        for number, step in enumerate(steps):
+            at(500 + 1000 * number, set_clock, step)
+        at(3000, world.become, "well")
+        if restart:
+            await watched(300)
+        await watched(2800 if restart else 3100)
+
+    with worlds(COM9=world):
+        run(main(), longest=4000)
+    kinds = [isinstance(one, Snapshot) for one in good.events]
+    gone = kinds.index(False)
+    back = kinds.index(True, gone)
+    assert all(kinds[back:])
+    (row,) = history.outages(file, "COM9", datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
+    assert row.ended
+    assert timedelta() <= good.events[back].time - row.time < timedelta(milliseconds=1)
+    lasted = (row.time - row.since).total_seconds()
+    assert lasted == pytest.approx(good.times[back] - good.times[gone - 1], abs=1.0)
 
 
 def test_what_is_wrong_at_the_beginning_is_tried_again() -> None:

@@ -177,6 +177,25 @@ def test_an_outage_that_goes_on(file: Path, capsys: Printed) -> None:
     ]
 
 
+def test_the_outage_that_goes_on_is_told_also_if_the_clock_was_ahead_before(capsys: Printed) -> None:
+    """Then others, which are over and longer, lie behind it."""
+
+    def outage(since: float, until: float, *, ended: bool = True) -> history.Outage:
+        since_time, time = (NOON + timedelta(seconds=seconds) for seconds in (since, until))
+        return history.Outage(time=time, battery="boat", since=since_time, reason=f"at {since:g}", ended=ended)
+
+    now = NOON + timedelta(seconds=700)
+    outages = [outage(0, 600, ended=False), *(outage(since, since + 5000) for since in (9000, 20_000, 30_000, 40_000))]
+    text = list(history_picture._offline(outages, NOON, NOON + timedelta(days=1), now))
+    assert [line.split(", ")[1] for line in text[1:]] == [
+        "11 min 40 s so far: at 0",
+        "1 h 23 min: at 9000",
+        "1 h 23 min: at 20000",
+    ]
+    (_, line) = history_picture._offline([outage(0, 0, ended=False)], NOON, now, now + timedelta(hours=1))
+    assert line.endswith(", nobody knows how long: at 0")
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_gaps_are_gaps(file: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     monkeypatch.setattr(history_picture, "PIPED", width)
@@ -302,6 +321,30 @@ def test_a_span_without_readings_tells_of_the_outage(tmp_path: Path, capsys: Pri
     text = capsys.readouterr().err
     assert "Offline since 20" in text
     assert ": link lost." in text
+
+
+def test_a_span_without_readings_tells_of_the_outage_that_goes_on(tmp_path: Path, capsys: Printed) -> None:
+    """Also if one lies behind it that is over: the clock was ahead for a while."""
+    import asyncio
+
+    path = tmp_path / "s.db"
+    now = datetime.now(UTC)
+
+    def at(ago: float) -> datetime:
+        return now - timedelta(seconds=ago)
+
+    async def work() -> None:
+        sink = make(Config(file=str(path), raw_days=36_500.0), {}, DEFAULT)
+        one = reading(0, "boat")
+        await sink.take([msgspec.structs.replace(one, time=at(7200))])
+        await sink.take([Offline(time=at(200), battery="boat", since=at(300), reason="no answer")])
+        await sink.take([msgspec.structs.replace(one, time=at(4000))])
+        await sink.take([Offline(time=at(60), battery="boat", since=at(4000), reason="link lost")])
+        await sink.close()
+
+    asyncio.run(work())
+    assert run(["history", "boat", "--store", str(path), "--from", "-10min"]) == 1
+    assert ": link lost." in capsys.readouterr().err
 
 
 def test_a_single_reading_is_drawn(tmp_path: Path, capsys: Printed) -> None:

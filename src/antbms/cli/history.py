@@ -106,6 +106,7 @@ def command(
     from .history_picture import show
 
     outages = history.outages(file, stored.name, start, end)
+    open_ones = [outage for outage in outages if not outage.ended]
     if not show(file, stored, ask, len(names), start, end, outages, now, end if until else max(end, now)):
         from .wording import clock
 
@@ -113,7 +114,7 @@ def command(
         raise FileError(
             f"{file}: no such readings of {stored.name} from {words[0]} to {words[1]}",
             f"It has readings from {words[2]} to {words[3]}.",
-            *(f"Offline since {clock(outage.since)}: {outage.reason}." for outage in outages[-1:] if not outage.ended),
+            *(f"Offline since {clock(outage.since)}: {outage.reason}." for outage in open_ones[-1:]),
         )
 
 

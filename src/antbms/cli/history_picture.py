@@ -277,11 +277,15 @@ def _offline(outages: Sequence[Outage], start: datetime, end: datetime, now: dat
     times = "once" if len(outages) == 1 else f"{len(outages)} times"
     yield f"Offline {times}, {duration(whole)} in all"
     longest = sorted(pairs, key=lambda pair: pair[0].since - pair[1])[:OUTAGES]
-    if not outages[-1].ended and pairs[-1] not in longest:
-        longest[-1] = pairs[-1]
+    open_ones = [pair for pair in pairs if not pair[0].ended]
+    if open_ones and open_ones[-1] not in longest:
+        longest[-1] = open_ones[-1]
     for outage, until in sorted(longest, key=lambda pair: pair[0].since):
         text = "" if outage.ended else " so far" if outage.goes_on(now) else " at least"
-        yield f"  {clock(outage.since)}, {duration((until - outage.since).total_seconds())}{text}: {outage.reason}"
+        lasted = f"{duration((until - outage.since).total_seconds())}{text}"
+        if lasted == "0 s at least":
+            lasted = "nobody knows how long"
+        yield f"  {clock(outage.since)}, {lasted}: {outage.reason}"
 
 
 def show_list(known: Sequence[Stored]) -> None:

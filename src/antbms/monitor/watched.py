@@ -7,6 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from ..battery import Battery
 from ..config import BatteryConfig
 from ..errors import AntbmsError, LinkError, UsageError, WrongPassword
@@ -36,7 +38,7 @@ class Watched:
         self._put = put
         self._before: dict[str, int] = {}
         self._info: DeviceInfo | None = None
-        self._since: Past | None = None
+        self._since: Past | None = None  # the last reading, or the first attempt if there was none
         self._noted: set[str] = set()
         self._told = ""  # what ended watching, the last time that it was said
         self._watch: Watch | None = None
@@ -69,15 +71,16 @@ class Watched:
             self._let_go()
 
     async def run(self, delay: float) -> None:
-        """Watch, beginning after `delay` s. Ends only when cancelled, or with a wrong password."""
+        """Watch, beginning after `delay` s. Ends only when cancelled."""
         await asyncio.sleep(delay)
         while True:
             try:
                 await self._follow()
             except WrongPassword as error:
                 self._say(logging.ERROR, f"{error.reason}; it is not tried again before a restart", *error.hints)
-                self._fail(error.reason)
-                return
+                while True:  # as a watch does, so that everybody knows how long it has been offline
+                    self._fail(error.reason)
+                    await asyncio.sleep(self._timing.remind)
             except Exception as error:  # noqa: BLE001 - also a mistake of ours must not end the others
                 if isinstance(error, AntbmsError):
                     reason, hints, cause = error.reason, error.hints, None
@@ -91,6 +94,8 @@ class Watched:
 
     async def _follow(self) -> None:
         config = self._config
+        if self._since is None:
+            self._since = Past(self._timing.now(), self._timing)
         watch = self._watch = Watch(
             config.address,
             self._every,
@@ -131,14 +136,18 @@ class Watched:
         else:
             self.online = False
             self._say(logging.WARNING, f"offline: {event.reason}", *(watch.error.hints if watch.error else ()))
+            event = self._dated(event)
         self._put(event)
 
     def _fail(self, reason: str) -> None:
         self.online = False
         time = self._timing.now()
-        if self._since is None:
-            self._since = Past(time, self._timing)
-        self._put(Offline(time=time, battery=self.name, since=self._since.time(time), reason=reason))
+        self._put(self._dated(Offline(time=time, battery=self.name, since=time, reason=reason)))
+
+    def _dated(self, event: Offline) -> Offline:
+        """With the beginning that all statements of one outage have: a watch that is begun anew knows of none."""
+        since = self._since.time(event.time) if self._since is not None else event.since
+        return replace(event, since=since)
 
     async def _control(self, what: str, name: str, on: bool | None, until: float | None = None) -> Outcome:
         """Change the battery, between two readings. Every call and its outcome are in the log.

@@ -18,6 +18,7 @@ from ...worker import Worker
 from ..base import Sources
 from .layout import HOUR
 from .open import open_to_write
+from .outages import Run
 from .rows import MILLISECOND, milliseconds
 from .trouble import is_damage, is_foreign, move_aside, trouble_of
 from .writer import BITE, Writer
@@ -60,6 +61,7 @@ class Store:
         self._worker = Worker("antbms-store")
         self._writer: Writer | None = None
         self._opened: tuple[int, int] | None = None
+        self._run = Run()
         self._looked = self._next_removal = timing.monotonic()
 
     async def take(self, events: Sequence[Event]) -> None:
@@ -83,8 +85,11 @@ class Store:
                     "Nothing need be done. What was stored before is in the file that was moved.",
                 )
             if self._writer is None:
-                self._writer = Writer(open_to_write(self._file, self._timing.lock))
-                self._opened = self._identity()
+                link = open_to_write(self._file, self._timing.lock)
+                before, self._opened = self._opened, self._identity()
+                if self._opened != before:  # another file knows nothing of what was stored
+                    self._run = Run()
+                self._writer = Writer(link, self._run)
             self._writer.write(events)
             self._tidy(self._writer, events)
         except sqlite3.Error as error:

@@ -72,6 +72,24 @@ MIGRATIONS: tuple[str, ...] = (FIRST, OUTAGES)
 """What leads from each version to the next, from 0 (an empty file) on. Columns of quantities need no step."""
 VERSION = len(MIGRATIONS)
 
+AS_NOW: dict[int, str] = {
+    1: """
+CREATE TEMP VIEW offline AS
+WITH told AS (SELECT battery, since, max(since, until) AS until, reason FROM main.offline),
+known AS (SELECT battery, since, until, reason,
+    EXISTS (SELECT 1 FROM raw WHERE raw.battery = told.battery AND raw.time > max(since, until - 1))
+    OR EXISTS (SELECT 1 FROM hour WHERE hour.battery = told.battery AND hour.time > until)
+    OR EXISTS (SELECT 1 FROM main.offline AS later WHERE later.battery = told.battery AND later.since > told.since)
+        AS ended FROM told)
+SELECT battery, since, iif(ended, coalesce((SELECT min(time) FROM raw WHERE raw.battery = known.battery
+    AND raw.time > since AND raw.time BETWEEN until AND until + 900000), until), until) AS until, reason, ended
+FROM known
+"""
+}
+"""Version → SQL that shows a file of it as one of this version, to a connection that only reads: what differs for
+readers is in temporary views, which SQLite takes before the tables of the same name. A test holds that they show what
+the step of `MIGRATIONS` makes."""
+
 
 _RAW = ("battery", "time", "words", "cells", "temperatures", "balancing", "details", "doubts")
 _ROLLUP = ("battery", "time", "count", "last", "words", "cells", "temperatures", "balancing", "details")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...errors import FileError, SinkError
-from .layout import APPLICATION, MIGRATIONS, VERSION, Layout, additions, missing, views
+from .layout import APPLICATION, AS_NOW, MIGRATIONS, VERSION, Layout, additions, missing, views
 from .trouble import code_of
 
 SYNCHRONOUS = "FULL"
@@ -111,7 +111,7 @@ def _checked(file: Path, how: str) -> sqlite3.Connection:
     try:
         check_identity(link, file, FileError)
         version = link.execute("PRAGMA user_version").fetchone()[0]
-        if 0 < version < VERSION:
+        if 0 < version < VERSION and version not in AS_NOW:
             raise FileError(
                 f"{file}: made by an older antbms: it has version {version}, this antbms reads {VERSION}",
                 "Next: start the monitor that writes to it anew; that brings it up to date.",
@@ -120,6 +120,8 @@ def _checked(file: Path, how: str) -> sqlite3.Connection:
             raise FileError(
                 f"{file}: has nothing that this antbms can read yet", "Next: antbms monitor DEVICE --store FILE"
             )
+        if version < VERSION:
+            link.execute(AS_NOW[version])
         link.execute("PRAGMA query_only = 1")
     except BaseException:
         link.close()

@@ -16,9 +16,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...model import Event, Snapshot
+from ...model import Event, Offline, Snapshot
 from .layout import MINUTE, Layout
-from .outages import Outages
+from .outages import Outages, Run
 from .present import advance
 from .rolling import Rolling
 from .rows import milliseconds, raw_row, words_of, words_text
@@ -40,10 +40,14 @@ DELETE FROM {table} WHERE battery = :battery AND time < coalesce(
 
 
 class Writer:
-    """An open database. After any error it must be closed, and another one opened: what it remembers may be wrong."""
+    """An open database. After any error it must be closed, and another one opened: what it remembers may be wrong.
 
-    def __init__(self, link: sqlite3.Connection) -> None:
+    run: what is known of outages, which outlasts it.
+    """
+
+    def __init__(self, link: sqlite3.Connection, run: Run) -> None:
         self._link = link
+        self._run = run
         self._layout = layout = Layout.of(link)
         self._words: dict[str, int] = {}
         self._due: dict[int, int] = {}
@@ -74,18 +78,24 @@ class Writer:
         """Commit events; those that are there already are left as they are. Raises `sqlite3.Error`."""
         with _Transaction(self._link):
             batteries = self._batteries(events)
-            outages = Outages(self._link)
             rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
             for event in events:
-                battery, time = batteries[event.battery][0], milliseconds(event.time)
                 if isinstance(event, Snapshot):
+                    battery = batteries[event.battery][0]
                     rows[battery].append(self._row(battery, event))
-                    outages.read(battery, time)
-                else:
-                    outages.stated(battery, milliseconds(event.since), time, event.reason)
-            for battery, rolled in batteries.values():
-                if battery in rows:
-                    self._store(battery, rolled, rows[battery])
+            are_new = {
+                battery: iter(self._store(battery, rolled, rows[battery]))
+                for battery, rolled in batteries.values()
+                if battery in rows
+            }
+            outages = Outages(self._link, self._run)
+            for event in events:
+                battery = batteries[event.battery][0]
+                if isinstance(event, Offline):
+                    outages.stated(battery, event)
+                elif next(are_new[battery]):
+                    outages.read(battery, milliseconds(event.time))
+        outages.committed()
 
     def roll_up(self) -> None:
         """Roll up the minutes that are over, of some batteries. Raises `sqlite3.Error`."""
@@ -138,7 +148,8 @@ class Writer:
             ]
         return number
 
-    def _store(self, battery: int, rolled: int, rows: list[tuple[Any, ...]]) -> None:
+    def _store(self, battery: int, rolled: int, rows: list[tuple[Any, ...]]) -> list[bool]:
+        """Store rows, and return which of them were not there already."""
         times = [row[1] for row in rows]
         if max(times) < rolled - AHEAD and self._refused.get(battery) != rolled:
             back = self._rolling.set_back(battery, rolled, min(times) // MINUTE * MINUTE)
@@ -147,10 +158,11 @@ class Writer:
             else:
                 rolled = back
                 self._due.pop(battery, None)
-        stored = [time for time in map(self._place, rows) if time is not None]
-        if late := [time for time in stored if time < rolled]:
+        stored = list(map(self._place, rows))
+        if late := [time for time in stored if time is not None and time < rolled]:
             self._rolling.come_late(battery, late)
         self._note_due(battery, rolled, max(times))
+        return [time is not None for time in stored]
 
     def _place(self, row: tuple[Any, ...]) -> int | None:
         """Store a row, and return its time; None if it is there already."""

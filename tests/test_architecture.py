@@ -37,6 +37,7 @@ FLOORS = {
     "settings": 5,
     "changes": 5,
     "journal": 5,
+    "meeting": 5,
     "writing": 5,
     "identity": 5,
     "planning": 5,
@@ -59,8 +60,8 @@ FLOORS = {
     "sync": 9,
 }
 BATTERY = (
-    "asking", "backup", "changes", "identity", "journal", "link", "planning", "reading", "registers", "settings",
-    "silence", "writing",
+    "asking", "backup", "changes", "identity", "journal", "link", "meeting", "planning", "reading", "registers",
+    "settings", "silence", "writing",
 )  # fmt: skip
 ONE_ROOM = dict.fromkeys(BATTERY, "battery") | {"history": "sinks", "ledger": "derive", "mending": "watching"}
 """Modules that live in the room of another."""

@@ -14,7 +14,7 @@ from . import changes
 from .asking import Asker
 from .errors import NoAnswer, Refused, UsageError, shown
 from .extras import how_to_install
-from .identity import identity, stable_links
+from .identity import identity, is_own, stable_links
 from .journal import Journal
 from .link import Link, LinkStats, Reply, detect
 from .model import DeviceInfo, Outcome, Snapshot
@@ -51,7 +51,8 @@ class Battery:
         key = identity(link.pipe.address, link.where, link.name, stable_links())
         alone = link.where is not None and link.where.scheme in ("sim", "replay")
         self._journal = Journal(key, spoken.NAME, link.name, shared=not alone)
-        self.settings = Settings(self._asker, self._journal, self._info, on_note)
+        known = is_own(link.pipe.address, link.where)
+        self.settings = Settings(self._asker, self._journal, self._info, on_note, known=known)
 
     @property
     def name(self) -> str:
@@ -91,12 +92,12 @@ class Battery:
         async with self._asker.lock:
             return await self._info()
 
-    async def _info(self) -> DeviceInfo:
-        """For whoever holds the lock."""
+    async def _info(self, tries: int | None = None) -> DeviceInfo:
+        """For whoever holds the lock. tries: for each of what need not be answered."""
         packets = [await self._asker.status()]
         for request in self._asker.spoken.INFO:
             with suppress(NoAnswer, Refused):
-                packets.append((await self._asker.ask((request,))).packet)
+                packets.append((await self._asker.ask((request,), tries=tries)).packet)
         info = self._asker.spoken.to_info(packets)
         return replace(info, address=info.address or self._asker.link.pipe.address)
 

@@ -4,18 +4,22 @@ Notes outlive a restart of the computer, so the most stable of several names is 
 address; for a USB port the name in /dev/serial/by-id, which stays when /dev/ttyUSB0 becomes /dev/ttyUSB1. Other links
 are kept as typed: who makes a link of his own means it to be stable. Hosts are not looked up: what they stand for may
 change.
+
+Such a name is that of a link: adapters without a serial number of their own share one, and any adapter can be put to
+another battery. So a note also holds what the battery says it is.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .model import DeviceInfo
 from .transport import Address
 
 BY_ID = Path("/dev/serial/by-id")
@@ -23,6 +27,8 @@ PORTS = {"esphome": 6053}
 """Scheme → the port where none is given."""
 PORT_OPTIONS = ("port_name", "port_instance", "port_serial_number")
 """Of esphome: which of the host's serial ports it is."""
+CHIP = "chip"
+"""What a device is that has a number of its own; all else can be the same in two."""
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _BLUETOOTH = re.compile(r"[0-9A-F]{2}([:-]?[0-9A-F]{2}){5}", re.IGNORECASE)
 _COM = re.compile(r"(?:\\\\[.?]\\)?(COM\d+):?", re.IGNORECASE)
@@ -45,6 +51,37 @@ def identity(own: str | None, where: Address | None, name: str, links: Mapping[s
         case "socket" | "rfc2217" | "esphome":
             return _host(where)
     return where.text
+
+
+def is_own(own: str | None, where: Address | None) -> bool:
+    """Whether the key of a battery is its own, and not that of a link to it."""
+    return own is not None or (where is not None and where.scheme in ("rfcomm", "sim", "replay"))
+
+
+def signs(info: DeviceInfo, chips: Iterable[bytes]) -> dict[str, str]:
+    """What a device says it is, for a note: word → value. chips: its numbers, if it tells them."""
+    told = {
+        "model": info.model,
+        "software": info.software,
+        "production date": info.produced,
+        "pack id": info.pack_id,
+        "serial number": info.serial,
+        "number of cells": info.cells,
+        CHIP: " ".join(chip.hex() for chip in chips if len(set(chip)) > 1),
+    }
+    return {word: str(value) for word, value in told.items() if value}
+
+
+def difference(noted: Mapping[str, str], here: Mapping[str, str]) -> str:
+    """In what another device differs from the one of a note, in words; nothing if it may be the same."""
+    words = comparable(noted, here)
+    return "; ".join(f"{word} {noted[word]}, here {here[word]}" for word in words if noted[word] != here[word])
+
+
+def comparable(noted: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
+    """What can be compared. The number of the chip decides alone: names may be changed, and software renewed."""
+    words = [word for word in noted if word in here]
+    return [CHIP] if CHIP in words else words
 
 
 def stable_links(folder: Path = BY_ID) -> dict[str, str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,13 +20,15 @@ from msgspec import Struct
 
 from .errors import FileError, LinkError
 from .folders import STATE, state_folder
+from .identity import comparable, difference
 from .locks import hold
 
 
 class Note(Struct, frozen=True, forbid_unknown_fields=True):
     """mode: whether the battery was put into its factory mode. setting: the one being written; its raw values.
 
-    unsaved: something was written, and no saving was acknowledged since.
+    unsaved: something was written, and no saving was acknowledged since. device: what the battery said it is; see
+    `identity.signs`.
     """
 
     battery: str
@@ -35,6 +38,7 @@ class Note(Struct, frozen=True, forbid_unknown_fields=True):
     old: int | None = None
     new: int | None = None
     unsaved: bool = False
+    device: dict[str, str] = {}
 
 
 class InUse(LinkError):
@@ -63,16 +67,45 @@ class Journal:
         self._name = name
         self._shared = shared
         self._held = 0
+        self._device: dict[str, str] = {}
+        self._digest = digest
         self.path = state_folder() / "journal" / f"{digest}.json"
         self._lock = state_folder() / "locks" / f"{digest}.lock"
 
     def read(self) -> Note | None:
         """The note that a run left behind; None if there is none, or it is of another protocol, or unreadable."""
-        try:
-            note = msgspec.json.decode(self.path.read_bytes(), type=Note)
-        except (OSError, msgspec.MsgspecError):
-            return None
-        return note if note.protocol == self._protocol else None
+        note = _note_in(self.path)
+        return note if note and note.protocol == self._protocol else None
+
+    def notes(self) -> dict[Path, Note]:
+        """All notes of batteries that this key has stood for, by their files."""
+        files: list[Path] = []
+        with suppress(OSError):
+            files = sorted(self.path.parent.glob(f"{self._digest}*.json"))
+        return {file: note for file in files if (note := _note_in(file))}
+
+    def meet(self, device: Mapping[str, str]) -> dict[Path, str]:
+        """From now on its note is that of this device; see `identity.signs`. A note that does not say of which device
+        it is counts as such, if there is no better one. Returns the files of other devices, and in what they differ.
+        """
+        notes, self._device = self.notes(), dict(device)
+        others = {file: why for file, note in notes.items() if (why := self._difference(note))}
+        mine = [file for file in notes if file not in others]
+        names = (f"{self._digest}{f'-{number}' if number > 1 else ''}.json" for number in count(1))
+        free = next(file for file in map(self.path.parent.joinpath, names) if file not in notes)
+        self.path = max(mine, key=lambda file: len(comparable(notes[file].device, device)), default=free)
+        return others
+
+    def _difference(self, note: Note) -> str:
+        if note.protocol != self._protocol:
+            return f"protocol {note.protocol}, here {self._protocol}"
+        return difference(note.device, self._device)
+
+    @property
+    def signs(self) -> list[str]:
+        """By what the device of its note was found to be the one that was met."""
+        note = self.read()
+        return comparable(note.device, self._device) if note else []
 
     @contextmanager
     def held(self, now: Callable[[], datetime], *, needed: bool = True) -> Iterator[None]:
@@ -130,17 +163,17 @@ class Journal:
 
         Raises `FileError` if that cannot be noted.
         """
-        before = self.read() or Note(self._key, self._protocol)
+        before = self.read() or Note(self._key, self._protocol, device=self._device)
         self._write(msgspec.structs.replace(before, mode=True))
 
     def writing(self, setting: str, old: int | None, new: int, *, mode: bool) -> None:
         """A setting is about to be written. Raises `FileError`."""
-        self._write(Note(self._key, self._protocol, mode, setting, old, new, unsaved=True))
+        self._write(Note(self._key, self._protocol, mode, setting, old, new, unsaved=True, device=self._device))
 
     def written(self, *, mode: bool, unsaved: bool = True) -> None:
         """What was being written is known again. Raises `FileError`."""
         if mode or unsaved:
-            self._write(Note(self._key, self._protocol, mode=mode, unsaved=unsaved))
+            self._write(Note(self._key, self._protocol, mode=mode, unsaved=unsaved, device=self._device))
         else:
             self._remove()
 
@@ -151,7 +184,7 @@ class Journal:
             self._remove()
         else:
             with suppress(FileError):  # the note of before has it too
-                self.written(mode=False)
+                self._write(msgspec.structs.replace(note, mode=False, setting=None, old=None, new=None))
 
     def saved(self) -> None:
         """Saving was acknowledged. Raises `FileError`."""
@@ -178,6 +211,13 @@ class Journal:
             f"{path}: {reason}: without a note of it the battery is not changed",
             f"Next: name another folder in {STATE}.",
         )
+
+
+def _note_in(file: Path) -> Note | None:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Note)
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -40,9 +40,11 @@ class Mode:
 class Registers:
     """Speaks for whoever holds the lock of `asker`."""
 
-    def __init__(self, asker: Asker, journal: Journal) -> None:
+    def __init__(self, asker: Asker, journal: Journal, meet: Callable[[], Awaitable[None]]) -> None:
+        """meet: makes sure that the journal knows which device answers."""
         self._asker = asker
         self._journal = journal
+        self._meet = meet
         self._reader = Reader(asker)
         self._inside = False  # in factory mode
 
@@ -176,6 +178,7 @@ class Registers:
             yield mode
             return
         with self._journal.held(self._asker.timing.now):
+            await self._meet()
             try:
                 await self._enter(factory)
                 yield mode

@@ -15,6 +15,7 @@ from .backup import Backup, save
 from .errors import AntbmsError, FileError, LinkError, NoAnswer, Refused, Unconfirmed
 from .folders import state_folder
 from .journal import InUse, Journal, Note
+from .meeting import Meeting
 from .model import DeviceInfo, Outcome
 from .model.events import Value
 from .planning import Plan, in_units, not_told, plan, raws_wanted, register_now, row_named, usual
@@ -36,12 +37,16 @@ class Settings:
         self,
         asker: Asker,
         journal: Journal,
-        info: Callable[[], Awaitable[DeviceInfo]],
+        info: Callable[[int | None], Awaitable[DeviceInfo]],
         note: Callable[[str], None] | None,
+        *,
+        known: bool = False,
     ) -> None:
+        """known: the journal's key is the battery's own, so that its note can be that of no other."""
         self._asker = asker
         self._journal = journal
-        self._registers = Registers(asker, journal)
+        self._meeting = Meeting(asker, journal, info, self._tell_once, known=known)
+        self._registers = Registers(asker, journal, self._meeting.again)
         self._info = info
         self._note = note
         self._noted: set[str] = set()
@@ -50,7 +55,10 @@ class Settings:
 
     @property
     def unsaved(self) -> bool:
-        """Whether something was written, in this run or an earlier one, and no saving was acknowledged since."""
+        """Whether something was written, in this run or an earlier one, and no saving was acknowledged since.
+
+        Of an earlier run over the same link: before `check` or `write` it may have been another battery.
+        """
         return self._registers.unsaved
 
     @property
@@ -92,7 +100,7 @@ class Settings:
         """All settings and who the battery is, and the rows for the file. Raises as `read` does."""
         async with self._asker.lock:
             rows = (await self._registers.rows())[1]
-            device = await self._info()
+            device = await self._info(None)
             found = await self._read(usual(rows))
         return self._new_backup(device, rows, found), rows
 
@@ -104,8 +112,12 @@ class Settings:
         async with self._asker.lock:
             status, rows = await self._registers.rows()
             wanted = raws_wanted(self._asker.name, rows, values, dangerous=dangerous)
+            if self._journal.notes():
+                await self._meeting.meet(await self._info(None), wanted)
             found = await self._read(usual(rows, wanted))
             planned = self._plan(status, rows, found, wanted, dangerous)
+            if self.unsaved:
+                self._meeting.check_unsaved(planned.changes, dangerous=dangerous)
         outcomes = [change.outcome(confirmed=False) for change in planned.changes]
         return [
             replace(outcome, text=f"{outcome.text} (only with --dangerous: {why})")
@@ -143,12 +155,16 @@ class Settings:
         """`write`, for whoever holds the locks."""
         status, rows = await self._registers.rows()
         wanted = raws_wanted(self._asker.name, rows, values, dangerous=dangerous)
-        device, again = await self._info(), self.unsaved
+        device = await self._info(None)
+        await self._meeting.meet(device, wanted)
+        again = self.unsaved
         done: list[Change] = []
         try:
             async with self._registers.mode() as mode:
                 found = await self._read(usual(rows, wanted))
                 changes = self._plan(status, rows, found, wanted, dangerous).changes
+                if again:
+                    self._meeting.check_unsaved(changes, dangerous=dangerous)
                 if changes:
                     self._make_backup(device, rows, found)
                     await self._write_all(rows, dict(found.raws), changes, done, on_outcome)
@@ -175,13 +191,13 @@ class Settings:
 
         Raises `LinkLost`; what cannot be mended now is said, and kept for the next contact.
         """
-        note = self._journal.read()
-        if note is None or not (note.mode or note.setting):
+        if not any(note.mode or note.setting for note in self._journal.notes().values()):
             return
         async with self._asker.lock:
             try:
                 with self._journal.held(self._asker.timing.now):
-                    if note := self._journal.read():  # the program that wrote it may have ended well meanwhile
+                    note = await self._meeting.note()  # the program that wrote it may have ended well meanwhile
+                    if note and (note.mode or note.setting):
                         await self._mend(note)
             except InUse as error:
                 self._tell(error.reason)

@@ -183,6 +183,8 @@ class MemoryBoard(Board):
             if packet.data == b"\x28\x28":
                 self.flash, self.saved = dict(self.registers), self.saved + 1
             return jbd_frame(register, 0)
+        if register == 0x05:
+            return jbd_frame(register, 0, b"JBD-MEMORY")
         if register not in self.registers:
             return b"" if register >= 0x10 and register not in (0xE1, 0xAA) else None
         if not self.factory:

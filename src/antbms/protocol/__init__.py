@@ -33,6 +33,8 @@ class Dialect(Protocol):
     """The requests of a snapshot, in order; of each, the alternatives by medium. The first ones are the probes."""
     INFO: tuple[Request, ...]
     """Further requests that a device need not answer."""
+    IDENTITY: tuple[Request, ...]
+    """Those whose answers hold what no other device has, such as a chip's number; they need not be answered either."""
     COUNTERS: Request | None
     """The request for the protection counters; None where the protocol has none."""
     SECRETS: tuple[bytes, ...]

@@ -28,6 +28,7 @@ from .changes import (
 from .frame import NAME, SHAPES
 from .login import PASSWORDS, login
 from .messages import (
+    CHIP_ID_REQUEST,
     COUNTERS_REQUEST,
     PACK_ID_REQUEST,
     STATUS_REQUEST,
@@ -48,6 +49,8 @@ PAUSE = 0.2
 """s between different commands, as the vendor's application leaves."""
 STATUS: tuple[tuple[Request, ...], ...] = ((STATUS_REQUEST,),)
 INFO: tuple[Request, ...] = (VERSIONS_REQUEST, PACK_ID_REQUEST)
+IDENTITY: tuple[Request, ...] = (CHIP_ID_REQUEST,)
+"""16s-280ah-16zmub: asked by the vendor's application."""
 COUNTERS: Request | None = COUNTERS_REQUEST
 SECRETS = (
     b"\x7e\xa1\x23",

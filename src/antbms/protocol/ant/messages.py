@@ -162,6 +162,7 @@ def read_request(name: str, function: int, register: int, wanted: int) -> Reques
 STATUS_REQUEST = read_request("status", 0x01, 0, STATUS_LENGTH)
 VERSIONS_REQUEST = read_request("versions", 0x02, *STRINGS)
 PACK_ID_REQUEST = read_request("pack id", 0x02, *PACK_ID)
+CHIP_ID_REQUEST = read_request("chip id", 0x04, 0, 12)
 COUNTERS_REQUEST = read_request("counters", 0x05, 0, 2 * len(COUNTERS.rows))
 
 

@@ -37,6 +37,7 @@ PAUSE = 0.05
 """s of silence before a request."""
 STATUS: tuple[tuple[Request, ...], ...] = ((BLUETOOTH_STATUS, WIRE_STATUS),)
 INFO: tuple[Request, ...] = ()
+IDENTITY: tuple[Request, ...] = ()
 COUNTERS: Request | None = None
 SECRETS = (
     *(bytes((0xA5, 0xA5, address)) for address in range(0xF1, 0xF5)),

@@ -47,6 +47,7 @@ PAUSE = 0.065
 """s between requests: the shortest that the vendor's application leaves."""
 STATUS: tuple[tuple[Request, ...], ...] = ((BASIC_REQUEST,), (CELLS_REQUEST,))
 INFO: tuple[Request, ...] = (MODEL_REQUEST,)
+IDENTITY: tuple[Request, ...] = ()
 COUNTERS: Request | None = COUNTERS_REQUEST
 SECRETS = (b"\xdd\x5a\x06", b"\xdd\x5a\x07", b"\xdd\x5a\x09", MODULE_HEAD)
 """Passwords of the board, and everything that its Bluetooth module is asked."""

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import antbms
+import patience
 from antbms import sync
 from antbms.serve import serve_tcp
 from antbms.sim import make_device
@@ -33,7 +34,7 @@ def over_async(address: str, *methods: str, **arguments: Any) -> list[Any]:
         async with antbms.open(address, **arguments) as battery:
             return [await getattr(battery, method)() for method in methods] + [battery.protocol, battery.name]
 
-    return asyncio.run(main())
+    return patience.run(main())
 
 
 def over_sync(address: str, *methods: str, **arguments: Any) -> list[Any]:
@@ -166,7 +167,7 @@ def test_it_works_where_a_loop_runs_already() -> None:
     async def main() -> str:
         return str(over_sync("sim:ant", "read")[0].protocol)
 
-    assert asyncio.run(main()) == "ant"
+    assert patience.run(main()) == "ant"
 
 
 def script(code: str, *args: str) -> subprocess.CompletedProcess[str]:

@@ -12,15 +12,15 @@ import pytest
 from battery_fakes import PROTOCOLS, Line, battery_over, board, descriptors, number_of, numbered, until
 
 import antbms
+import patience
 from antbms.battery import Battery
 from antbms.protocol import dialect
 from antbms.serve import serve_pty, serve_tcp
 from antbms.sim import make_device
-from antbms.timing import Timing
 from antbms.transport import Medium, serial
 from virtual_time import run, timing
 
-QUICK = Timing(probe_first=0.1, probe_second=2.0, silence=0.005, open=10)
+QUICK = patience.timing(probe_first=0.1, probe_second=2.0, silence=0.005, open=10)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no ptys")
 
 
@@ -83,7 +83,7 @@ async def somewhere(where: str, protocol: str) -> AsyncIterator[str]:
     if where == "sim":
         yield f"sim:{protocol}"
     else:
-        async with (serve_pty if where == "pty" else serve_tcp)(make_device(protocol)) as address:
+        async with (serve_pty if where == "pty" else serve_tcp)(make_device(protocol), timing=QUICK) as address:
             yield address
 
 
@@ -126,7 +126,7 @@ def test_nothing_is_left(where: str, protocol: str, told: bool, late: bool, tmp_
                     return
         raise AssertionError("no end of awaits")
 
-    asyncio.run(main())
+    patience.run(main())
     assert cancelled >= (0 if where == "sim" else 8)  # a simulated battery in this process never waits
 
 
@@ -218,7 +218,7 @@ def test_a_port_can_be_opened_again_at_once(late: bool) -> None:
     """Whoever gives up waiting and tries again must not be told that he himself has the port."""
 
     async def main() -> None:
-        async with serve_pty(make_device("ant")) as port:
+        async with serve_pty(make_device("ant"), QUICK) as port:
             for at in range(1, 1000):
                 stop = Stop(at, late=late)
                 await stopped(stop, whole_life(port, "ant", None))
@@ -227,7 +227,7 @@ def test_a_port_can_be_opened_again_at_once(late: bool) -> None:
                 if not stop.hit:
                     return
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_reading_a_simulated_battery_lets_others_run() -> None:
@@ -262,7 +262,7 @@ def test_a_battery_on_a_port_survives_cancelled_readings(where: str, late: bool)
                 if not stop.hit:
                     return
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 async def every(battery: Battery) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,15 +10,15 @@ from pathlib import Path
 import pytest
 
 import antbms
+import patience
 from antbms.sim import Device, make_device
-from antbms.timing import Timing
 
 DROPS = 1000
 AT_ONCE = 10
 """Links that are tried side by side: the wait for a lost answer is most of the time."""
-QUICK = Timing(answer=0.1, silence=0.01, drain=0.05, tries=2, close=1.0, open=2.0)
+QUICK = patience.timing(answer=0.1, silence=0.01, drain=0.05, tries=2, close=1.0, open=2.0)
 LIMIT = 2 * (0.1 + 0.05) * 2 + 2.0
-"""s: two requests of a jbd reading, each tried twice, and what a loaded machine adds."""
+"""s: two requests of a jbd reading, each tried twice, and some for opening and closing."""
 
 PROTOCOLS = ("ant", "ant-legacy", "jbd")
 Cut = Callable[[bytes], tuple[bytes, bool]]
@@ -49,7 +48,7 @@ async def over_tcp(device: Device, cut: Cut) -> AsyncIterator[str]:
         ended = False
         try:
             while not ended and (data := await reader.read(4096)):
-                piece, ended = cut(device.receive(data, time.monotonic()))
+                piece, ended = cut(device.receive(data, patience.now()))
                 writer.write(piece)
                 await writer.drain()
         except OSError:
@@ -83,7 +82,7 @@ async def over_pty(device: Device, cut: Cut) -> AsyncIterator[str]:
             os.close(slave)
 
     def talk() -> None:
-        piece, ended = cut(device.receive(os.read(master, 4096), time.monotonic()))
+        piece, ended = cut(device.receive(os.read(master, 4096), patience.now()))
         os.write(master, piece)
         if ended:
             hang_up()
@@ -104,7 +103,7 @@ async def one(line: Callable[[Device, Cut], object], protocol: str, total: int) 
     """One reading; what became of it."""
     device = make_device(protocol)
     truth = [raw for raw in device.snapshot().cells if raw is not None]
-    start = time.monotonic()
+    start = patience.now()
     async with line(device, cut_at(total)) as address:  # type: ignore[attr-defined]
         try:
             async with antbms.open(address, protocol=protocol, timing=QUICK) as battery:
@@ -116,7 +115,7 @@ async def one(line: Callable[[Device, Cut], object], protocol: str, total: int) 
             assert snapshot.cells == pytest.approx(truth, abs=0.02)
             assert snapshot.doubts == ()
             outcome = "read"
-    assert time.monotonic() - start < LIMIT
+    assert patience.now() - start < LIMIT
     return outcome
 
 
@@ -137,7 +136,7 @@ def test_a_thousand_drops(place: str) -> None:
         assert (descriptors(), len(asyncio.all_tasks())) == before
         return outcomes
 
-    outcomes = asyncio.run(main())
+    outcomes = patience.run(main())
     assert set(outcomes) == {"read", "LinkLost"}
     assert min(outcomes.values()) > DROPS / 20, outcomes
 

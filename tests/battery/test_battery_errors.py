@@ -13,14 +13,14 @@ import pytest
 from battery_fakes import JUNK, PROTOCOLS, Line, battery_over, descriptors, silent, status
 
 import antbms
+import patience
 from antbms.errors import AntbmsError, LinkLost, NoAnswer, OpenError, Refused
 from antbms.protocol.jbd.frame import close_envelope
 from antbms.serve import serve_pty, serve_tcp
 from antbms.sim import make_device
-from antbms.timing import Timing
 from virtual_time import run
 
-QUICK = Timing(probe_first=0.02, probe_second=0.05, silence=0.02, answer=0.1, open=10)
+QUICK = patience.timing(probe_first=0.02, probe_second=0.05, silence=0.02, answer=0.1, open=10)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no ptys")
 RECORD = "Next: antbms record {} out.cap, and attach out.cap to a report."
 ASLEEP = "Often the battery sleeps, another app holds the link, or the port is another device's (antbms scan)."
@@ -121,7 +121,7 @@ def half_then_gone() -> Talk:
 
 @posix
 def test_no_such_port() -> None:
-    error = asyncio.run(failure("/dev/ttyUSB99"))
+    error = patience.run(failure("/dev/ttyUSB99"))
     assert isinstance(error, OpenError)
     assert str(error) == "/dev/ttyUSB99: there is no such port"
     assert error.hints
@@ -140,14 +140,14 @@ def test_busy_port() -> None:
             )
             assert (await battery.read()).cells  # undisturbed
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_nobody_listens() -> None:
     with closing(socket.socket()) as bound:
         bound.bind(("127.0.0.1", 0))
         address = f"socket://127.0.0.1:{bound.getsockname()[1]}"
-        error = asyncio.run(failure(address))
+        error = patience.run(failure(address))
     assert isinstance(error, OpenError)
     assert "refused" in str(error)
     assert any("bridge" in hint for hint in error.hints)
@@ -189,7 +189,7 @@ def test_silence_on_a_port(protocol: str | None) -> None:
             assert ("no protocol answered in 2 rounds" if protocol is None else "in 3 tries") in str(error)
             assert error.hints == (ASLEEP, RECORD.format(end.name))
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("protocol", [None, *PROTOCOLS])
@@ -201,7 +201,7 @@ def test_garbage(protocol: str | None) -> None:
             assert str(error).endswith(f"{len(JUNK)} bytes, no frame begins in them")
             assert error.hints == (GARBAGE, RECORD.format(address))
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @posix
@@ -229,7 +229,7 @@ def test_wrong_speed(protocol: str, right: int, wrong: int) -> None:
                     assert end.speed() == right
 
     end: FarEnd
-    asyncio.run(main())
+    patience.run(main())
 
 
 @posix
@@ -242,7 +242,7 @@ def test_half_an_answer_on_a_port() -> None:
             assert re.search(r"in 3 tries \(0\.\d s\); last: 30 bytes, 30 of at least \d+ bytes$", str(error))
             assert error.hints == (GARBAGE, RECORD.format(end.name))
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -254,7 +254,7 @@ def test_half_an_answer_from_a_bridge(protocol: str) -> None:
             assert isinstance(error, NoAnswer)
             assert re.search(r"last: 12 bytes, 12 of at least \d+ bytes$", str(error))
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @posix
@@ -270,13 +270,13 @@ def test_a_port_that_goes_away_in_the_middle_of_an_answer(protocol: str | None) 
         nonlocal end
         async with pty(talk) as end:
             async with asyncio.timeout(20):
-                error = await failure(end.name, protocol=protocol, timing=Timing(probe_first=50, answer=50))
+                error = await failure(end.name, protocol=protocol, timing=patience.timing(probe_first=50, answer=50))
             assert isinstance(error, LinkLost)
             assert str(error) == f"{end.name}: link lost: the port went away (unplugged, or out of range)"
 
     end: FarEnd
     before = descriptors()
-    asyncio.run(main())
+    patience.run(main())
     assert descriptors() == before
 
 
@@ -287,26 +287,26 @@ def test_a_bridge_that_hangs_up_in_the_middle_of_an_answer(protocol: str | None,
 
     async def main() -> None:
         async with tcp(half_then_gone(), reset=reset) as address:
-            patient = Timing(probe_first=0.1, answer=0.1, silence=0.02)
+            patient = patience.timing(probe_first=0.1, answer=0.1, silence=0.02)
             async with asyncio.timeout(20):
                 error = await failure(address, protocol=protocol, timing=patient)
             assert isinstance(error, LinkLost)
             assert str(error).startswith(f"{address}: link lost: ")
             assert str(error).removeprefix(f"{address}: link lost: ")
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_a_bridge_that_hangs_up_at_once() -> None:
     async def main() -> None:
         async with tcp(lambda data: None) as address:
             async with asyncio.timeout(20):
-                error = await failure(address, timing=Timing(probe_first=50))
+                error = await failure(address, timing=patience.timing(probe_first=50))
             assert isinstance(error, LinkLost)
             assert str(error) == f"{address}: link lost: the other side closed the connection"
             assert "bridge" in error.hints[0]
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("told", [False, True])
@@ -320,15 +320,15 @@ def test_a_refusal(told: bool, code: int, words: str) -> None:
             assert str(error).startswith(f"{address}: the battery refused to tell its status: {words}")
             assert error.status == 3
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_after_an_error_the_port_can_be_opened_again() -> None:
     async def main() -> None:
         async with serve_tcp(make_device("ant")) as address:
-            error = await failure(address, protocol="jbd", timing=Timing(answer=0.02, silence=0.01))
+            error = await failure(address, protocol="jbd", timing=patience.timing(answer=0.02, silence=0.01))
             assert isinstance(error, NoAnswer)
             async with antbms.open(address, protocol="ant") as battery:
                 assert (await battery.read()).cells
 
-    asyncio.run(main())
+    patience.run(main())

@@ -1,6 +1,5 @@
 """`antbms.open` finds out by itself what speaks, wherever the battery is."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,17 +10,17 @@ import pytest
 from battery_fakes import PROTOCOLS, content, snapshot_of
 
 import antbms
+import patience
 from antbms.capture import read_capture
 from antbms.errors import FileError, LinkLost, NoAnswer, OpenError, UsageError
 from antbms.protocol import dialect, framer, jbd
 from antbms.protocol.framing import Frame
 from antbms.serve import serve_pty, serve_tcp
 from antbms.sim import make_device
-from antbms.timing import Timing
 from conftest import captures_dir
 from virtual_time import now, run, timing
 
-QUICK = Timing(probe_first=0.1, probe_second=2.0, silence=0.03, open=10)
+QUICK = patience.timing(probe_first=0.1, probe_second=2.0, silence=0.03, open=10)
 """On a busy machine the second round finds what the first one missed."""
 CELLS = {"ant": 16, "ant-legacy": 14, "jbd": 8}
 MODELS = {"ant": "16SIM", "ant-legacy": None, "jbd": "SIM-SP08S-100A"}
@@ -36,7 +35,7 @@ async def simulated(where: str, protocol: str) -> AsyncIterator[str]:
         yield f"sim:{protocol}"
         return
     serve = serve_pty if where == "pty" else serve_tcp
-    async with serve(make_device(protocol)) as address:
+    async with serve(make_device(protocol), timing=QUICK) as address:
         yield address
 
 
@@ -64,7 +63,7 @@ def test_simulated_batteries(where: str, protocol: str, told: bool) -> None:
                 # Where the medium is unknown, a legacy board is asked in both ways, and the simulated one answers both.
                 assert battery.stats.stale == (protocol == "ant-legacy" and where != "sim")
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_the_simulated_battery_is_an_ant_one_and_takes_options() -> None:

@@ -25,6 +25,7 @@ from battery_fakes import (
 )
 
 import antbms
+import patience
 from antbms.capture import Chunk, read_capture
 from antbms.errors import FileError, LinkLost, NoAnswer, Refused
 from antbms.link import Link
@@ -36,7 +37,7 @@ from antbms.transport import Medium, recorder
 from antbms.transport.recorder import Recorder
 from virtual_time import now, run, timing
 
-QUICK = Timing(probe_first=0.1, probe_second=2.0, silence=0.02, open=10)
+QUICK = patience.timing(probe_first=0.1, probe_second=2.0, silence=0.02, open=10)
 SECRET = bytes.fromhex("DD 5A 06 04 03 31 32 33 FF 6A 77")
 GRANTED = bytes.fromhex("DD 06 00 00 00 00 77")
 
@@ -72,12 +73,12 @@ def test_a_session_over_tcp_and_its_replay(protocol: str, told: bool, tmp_path: 
             return [*readings, (await battery.info()).to_dict(), content(await battery.read())]
 
     async def main() -> None:
-        async with serve_tcp(device) as address:
+        async with serve_tcp(device, timing=QUICK) as address:
             live.extend(await session(address, QUICK, record=path, **arguments))
         text = path.read_text()
         assert re.match(rf"# antbms \S+, {re.escape(address)}, \d{{4}}-\d\d-\d\dT[\d:.]+Z\n", text)
 
-    asyncio.run(main())
+    patience.run(main())
     chunks = list(read_capture(path))
     for direction in "<>":
         assert joined(chunks, direction) == crossed[direction]
@@ -229,10 +230,10 @@ def test_an_existing_file_is_not_overwritten(address: str, tmp_path: Path) -> No
         if address == "sim:":
             await fails(address)
             return
-        async with serve_tcp(make_device("ant")) as there:
+        async with serve_tcp(make_device("ant"), timing=QUICK) as there:
             await fails(there)
 
-    asyncio.run(main())
+    patience.run(main())
     assert path.read_text() == "precious"
 
 
@@ -242,7 +243,7 @@ def test_a_file_that_cannot_be_made(tmp_path: Path) -> None:
             async with antbms.open("sim:", record=tmp_path / "missing" / "a.cap"):
                 pass
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 class Full(io.StringIO):
@@ -275,14 +276,14 @@ def test_a_full_disk_is_told_and_the_link_is_closed(room: int, monkeypatch: pyte
     monkeypatch.setattr(recorder, "open_record", lambda path: Full(room))
 
     async def main() -> None:
-        async with serve_tcp(make_device("ant")) as address:
+        async with serve_tcp(make_device("ant"), timing=QUICK) as address:
             before = descriptors()
             with pytest.raises(FileError, match=r"(?i)no space left"):
                 await read_often(address, path)
             async with asyncio.timeout(5):
                 await until(lambda: descriptors() <= before)
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_closing_closes_both(tmp_path: Path) -> None:

@@ -16,19 +16,19 @@ import pytest
 from battery_fakes import PROTOCOLS, REQUESTS, content, descriptors, overhear, until
 
 import antbms
+import patience
 from antbms.errors import FileError, LinkLost, NoAnswer, OpenError, UsageError
 from antbms.serve import serve, serve_pty, serve_tcp
 from antbms.sim import make_device
-from antbms.timing import Timing
 from ports import adjacent_ports
 
-QUICK = Timing(silence=0.01, answer=0.3, open=10)
+QUICK = patience.timing(silence=0.01, answer=0.3, open=10)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no ptys")
 PLACES = ["tcp", pytest.param("pty", marks=posix)]
 
 
 def server(where: str, protocol: str) -> contextlib.AbstractAsyncContextManager[str]:
-    return (serve_pty if where == "pty" else serve_tcp)(make_device(protocol))
+    return (serve_pty if where == "pty" else serve_tcp)(make_device(protocol), timing=QUICK)
 
 
 async def read(address: str, protocol: str) -> None:
@@ -61,14 +61,14 @@ def test_one_client_after_the_other(where: str, protocol: str) -> None:
             for _ in range(3):
                 await read(address, protocol)
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_two_clients_at_once(protocol: str) -> None:
     async def main() -> None:
         async with (
-            serve_tcp(make_device(protocol)) as address,
+            serve_tcp(make_device(protocol), timing=QUICK) as address,
             antbms.open(address, protocol=protocol, timing=QUICK) as one,
             antbms.open(address, protocol=protocol, timing=QUICK) as other,
         ):
@@ -79,7 +79,7 @@ def test_two_clients_at_once(protocol: str) -> None:
                 assert (battery.stats.rejected, battery.stats.stale) == ({}, int(protocol == "ant-legacy"))
                 assert battery.stats.answers == battery.stats.requests
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("where", PLACES)
@@ -91,7 +91,7 @@ def test_a_client_that_does_not_wait_for_its_answer(where: str, protocol: str) -
                 send(REQUESTS[protocol])
             await read(address, protocol)
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])
@@ -104,14 +104,14 @@ def test_a_client_that_goes_in_the_middle_of_its_request(where: str, protocol: s
     async def main() -> None:
         device = make_device(protocol)
         overhear(device, lambda data, answer: served.set())
-        async with (serve_pty if where == "pty" else serve_tcp)(device) as address:
+        async with (serve_pty if where == "pty" else serve_tcp)(device, timing=QUICK) as address:
             async with raw(address) as send:
                 send(REQUESTS[protocol][:size])
                 await served.wait()
             async with antbms.open(address, protocol=protocol, timing=QUICK) as battery:
                 assert (await battery.read()).cells
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("where", PLACES)
@@ -123,7 +123,7 @@ def test_nothing_is_left_when_nobody_came(where: str) -> None:
         await until(lambda: descriptors() == before)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("where", PLACES)
@@ -141,27 +141,27 @@ def test_the_end_does_not_wait_for_a_client_that_stays(where: str) -> None:
             await client.__aexit__(None, None, None)
             await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_a_port_that_is_taken() -> None:
     async def main() -> None:
-        async with serve_tcp(make_device("ant")) as address:
+        async with serve_tcp(make_device("ant"), timing=QUICK) as address:
             port = int(address.rpartition(":")[2])
             with pytest.raises(OpenError, match=rf"^127\.0\.0\.1:{port}: .*in use") as caught:
-                async with serve_tcp(make_device("ant"), port):
+                async with serve_tcp(make_device("ant"), port, QUICK):
                     pass
             assert caught.value.hints
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_only_this_machine_is_served() -> None:
     async def main() -> None:
-        async with serve_tcp(make_device("ant")) as address:
+        async with serve_tcp(make_device("ant"), timing=QUICK) as address:
             assert address.startswith("socket://127.0.0.1:")
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("pty", [False, pytest.param(True, marks=posix)])
@@ -170,7 +170,7 @@ def test_serve_tells_its_address_and_runs_until_it_is_cancelled(pty: bool) -> No
         before = descriptors()
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = asyncio.ensure_future(
-            serve([make_device("jbd")], pty=pty, port=0, on_ready=address.set_result, timing=Timing())
+            serve([make_device("jbd")], pty=pty, port=0, on_ready=address.set_result, timing=QUICK)
         )
         await read(await address, "jbd")
         task.cancel()
@@ -178,7 +178,7 @@ def test_serve_tells_its_address_and_runs_until_it_is_cancelled(pty: bool) -> No
             await task
         await until(lambda: descriptors() <= before)
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @posix
@@ -188,7 +188,7 @@ def test_a_client_that_does_not_read_blocks_nobody() -> None:
     async def main() -> None:
         troubles: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: troubles.append(context))
-        async with serve_pty(make_device("ant")) as address:
+        async with serve_pty(make_device("ant"), timing=QUICK) as address:
             async with raw(address) as send:
                 for _ in range(300):
                     send(REQUESTS["ant"])
@@ -196,34 +196,34 @@ def test_a_client_that_does_not_read_blocks_nobody() -> None:
             await read(address, "ant")
         assert not troubles
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="others have ptys")
 def test_windows_has_no_ptys() -> None:
     async def main() -> None:
-        async with serve_pty(make_device("ant")):
+        async with serve_pty(make_device("ant"), timing=QUICK):
             pass
 
     with pytest.raises(UsageError, match="pseudo terminals"):
-        asyncio.run(main())
+        patience.run(main())
 
 
 def test_a_simulated_battery_of_another_protocol_says_nothing() -> None:
     async def main() -> None:
         async with (
-            serve_tcp(make_device("ant-legacy")) as address,
+            serve_tcp(make_device("ant-legacy"), timing=QUICK) as address,
             antbms.open(address, protocol="jbd", timing=QUICK) as battery,
         ):
             with pytest.raises(NoAnswer, match="nothing came"):
                 await battery.read()
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_a_device_that_takes_one_client_hangs_up_on_the_second() -> None:
     async def main() -> None:
-        async with serve_tcp(make_device("ant", {"faults": "exclusive"})) as address:
+        async with serve_tcp(make_device("ant", {"faults": "exclusive"}), timing=QUICK) as address:
             async with antbms.open(address, protocol="ant", timing=QUICK) as first:
                 await first.read()
                 with pytest.raises(antbms.LinkError):
@@ -238,7 +238,7 @@ def test_a_device_that_takes_one_client_hangs_up_on_the_second() -> None:
             except antbms.LinkError:  # the server has not seen yet that the first one is gone
                 await asyncio.sleep(0.01)
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -246,35 +246,35 @@ def test_half_a_request_of_one_client_does_not_spoil_another(protocol: str) -> N
     request = REQUESTS[protocol]
 
     async def main() -> None:
-        async with serve_tcp(make_device(protocol)) as address, raw(address) as send:
+        async with serve_tcp(make_device(protocol), timing=QUICK) as address, raw(address) as send:
             for _ in range(5):
                 send(request[:3])
                 await read(address, protocol)
                 send(request[3:])
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_a_link_with_faults_hangs_up_over_tcp() -> None:
     async def main() -> None:
-        async with serve_tcp(make_device("jbd", {"faults": "drop:1"})) as address:
+        async with serve_tcp(make_device("jbd", {"faults": "drop:1"}), timing=QUICK) as address:
             for _ in range(2):
                 with pytest.raises(LinkLost):
                     await read(address, "jbd")
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("where", PLACES)
 def test_delayed_answers_come_later(where: str) -> None:
     async def main() -> None:
         device = make_device("ant", {"faults": "delay:0.2"})
-        async with (serve_pty if where == "pty" else serve_tcp)(device) as address:
+        async with (serve_pty if where == "pty" else serve_tcp)(device, timing=QUICK) as address:
             start = asyncio.get_running_loop().time()
             await read(address, "ant")
             assert asyncio.get_running_loop().time() - start >= 0.2
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_several_batteries_have_a_port_each() -> None:
@@ -289,14 +289,14 @@ def test_several_batteries_have_a_port_each() -> None:
                 ready.set()
 
         devices = [make_device(protocol) for protocol in PROTOCOLS]
-        task = asyncio.ensure_future(serve(devices, pty=False, port=0, on_ready=on_ready))
+        task = asyncio.ensure_future(serve(devices, pty=False, port=0, on_ready=on_ready, timing=QUICK))
         await ready.wait()
         for address, protocol in zip(addresses, PROTOCOLS, strict=True):
             await read(address, protocol)
         task.cancel()
         await asyncio.wait({task})
 
-    asyncio.run(main())
+    patience.run(main())
     assert len(set(addresses)) == 3
 
 
@@ -312,7 +312,7 @@ def test_consecutive_ports() -> None:
             await serve(two, pty=False, port=first, on_ready=addresses.append)
         assert addresses == [f"socket://127.0.0.1:{first}"]
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("pty", [False, pytest.param(True, marks=posix)])
@@ -322,7 +322,7 @@ def test_served_traffic_is_recorded_and_can_be_replayed(pty: bool, tmp_path: Pat
     async def main() -> dict[str, object]:
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = asyncio.ensure_future(
-            serve([make_device("jbd")], pty=pty, port=0, on_ready=address.set_result, record=path)
+            serve([make_device("jbd")], pty=pty, port=0, on_ready=address.set_result, record=path, timing=QUICK)
         )
         async with antbms.open(await address, protocol="jbd", timing=QUICK) as battery:
             live = content(await battery.read())
@@ -330,13 +330,13 @@ def test_served_traffic_is_recorded_and_can_be_replayed(pty: bool, tmp_path: Pat
         await asyncio.wait({task})
         return live
 
-    live = asyncio.run(main())
+    live = patience.run(main())
 
     async def replayed() -> dict[str, object]:
         async with antbms.open(f"replay:{path}") as battery:
             return content(await battery.read())
 
-    assert asyncio.run(replayed()) == live
+    assert patience.run(replayed()) == live
 
 
 def test_recording_needs_one_battery_and_a_new_file(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_recording_needs_one_battery_and_a_new_file(tmp_path: Path) -> None:
         with pytest.raises(FileError, match="is there already"):
             await serve(two[:1], pty=False, port=0, on_ready=print, record=path)
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_a_recording_that_cannot_go_on_ends_the_serving(tmp_path: Path) -> None:
@@ -359,14 +359,14 @@ def test_a_recording_that_cannot_go_on_ends_the_serving(tmp_path: Path) -> None:
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         with mock.patch("antbms.serve.open_record", return_value=FullLater(path)):
             task = asyncio.ensure_future(
-                serve([make_device("jbd")], pty=False, port=0, on_ready=address.set_result, record=path)
+                serve([make_device("jbd")], pty=False, port=0, on_ready=address.set_result, record=path, timing=QUICK)
             )
             with contextlib.suppress(antbms.LinkError):
                 await read(await address, "jbd")
             with pytest.raises(FileError, match="cannot go on: no space left"):
                 await task
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 class FullLater(io.TextIOWrapper):

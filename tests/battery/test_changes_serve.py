@@ -1,6 +1,5 @@
 """Switches and settings of the simulated boards, which keep the rules of real ones, over serial ports and TCP."""
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from battery_fakes import PROTOCOLS
 from test_battery_serve import QUICK, server
 
 import antbms
+import patience
 from round_trip import quick, round_trip
 
 WHERE = "tcp" if sys.platform == "win32" else "pty"
@@ -26,4 +26,4 @@ def test_a_round_trip(protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
             await round_trip(battery, tmp_path / "backup.toml")
         assert not list((tmp_path / "state" / "journal").iterdir())
 
-    asyncio.run(main())
+    patience.run(main())

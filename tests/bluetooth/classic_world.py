@@ -11,6 +11,7 @@ from typing import Any
 from classic_radio import SERIAL_PORT, Air, HostRadio, Module
 from fake_bluez import FakeBluez, system_bus
 
+import patience
 from antbms.sim import make_device
 from antbms.timing import Timing
 from antbms.transport import Pipe, held, parse_address, rfcomm
@@ -20,7 +21,9 @@ from conftest import missing
 if shutil.which("dbus-daemon") is None:
     missing("no dbus-daemon; on Debian: apt install dbus-daemon")
 
-QUICK = Timing(open=5, close=1, probe_first=0.1, probe_second=0.5, silence=0.02, drain=0.2, tries=2, answer=0.2)
+QUICK = patience.timing(
+    open=5, close=1, probe_first=0.1, probe_second=0.5, silence=0.02, drain=0.2, tries=2, answer=0.2
+)
 PROTOCOLS = ("ant", "ant-legacy", "jbd")
 
 
@@ -67,7 +70,7 @@ def play(scene: Callable[[World], Coroutine[Any, Any, None]], rule: str = "") ->
             await until(lambda: world.left() == before, lambda: f"left behind: {world.left()}, was {before}")
 
     with system_bus(rule):
-        asyncio.run(main())
+        patience.run(main())
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import pytest
 from ble_radio import Air, Battery, jbd_battery, radio
 
+import patience
 from antbms.sim import make_device
 from antbms.timing import Timing
 from antbms.transport.ble_scan import RADIO
@@ -15,8 +16,8 @@ from antbms.transport.gatt import Profile
 
 T = TypeVar("T")
 
-QUICK = Timing(open=5, close=1, probe_first=0.1, probe_second=0.5, silence=0.02, drain=0.2, tries=2)
-IMPATIENT = Timing(open=1, close=1, probe_first=0.1, probe_second=0.3, silence=0.02, tries=1)
+QUICK = patience.timing(open=5, close=1, probe_first=0.1, probe_second=0.5, silence=0.02, drain=0.2, tries=2)
+IMPATIENT = patience.timing(open=1, close=1, probe_first=0.1, probe_second=0.3, silence=0.02, tries=1)
 """For devices that are away."""
 World = Callable[[], AbstractAsyncContextManager[object]]
 
@@ -71,7 +72,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch, world: World, timing: Timing =
             async with world():
                 return await coroutine
 
-        return asyncio.run(main())
+        return patience.run(main())
 
     monkeypatch.setattr("antbms.cli.run.run", run_in_world)
     monkeypatch.setattr("antbms.doctor.computer.LISTEN", 0.3)

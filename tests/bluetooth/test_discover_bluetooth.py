@@ -1,6 +1,5 @@
 """`scan`, `services` and `doctor` over virtual Bluetooth LE, through bleak."""
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -20,9 +19,9 @@ from neighbourhood import (
     locked_battery,
 )
 
+import patience
 from antbms.discovery import Found, discover
 from antbms.errors import UsageError
-from antbms.timing import Timing
 
 Printed = pytest.CaptureFixture[str]
 SCAN = ("scan", "--kind", "ble", "--seconds", "0.4")
@@ -112,11 +111,11 @@ def test_a_battery_by_its_name_is_asked_without_probe() -> None:
             assert [(one.address, one.protocol) for one in answered] == [(f"ble:{LEGACY_BLE}", "ant-legacy")]
             assert found[0] is answered[0]
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_what_takes_too_long_is_given_up() -> None:
-    timing = Timing(open=0.5)
+    timing = patience.timing(open=0.5)
 
     def make(air: Air) -> dict[str, Battery]:
         return {ANT_BLE: Battery(air, address=ANT_BLE, delay=0.4)}
@@ -126,7 +125,7 @@ def test_what_takes_too_long_is_given_up() -> None:
             (one,) = await discover(kinds=["ble"], seconds=0.4, probe=True, timing=timing)
             assert (one.protocol, one.problem) == (None, "took longer than 0 s")
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("address", [ANT_BLE, LEGACY_BLE, JBD_BLE])
@@ -201,7 +200,7 @@ def test_services_of_what_has_none(monkeypatch: pytest.MonkeyPatch, capsys: Prin
 
 def test_a_wrong_address_is_said_before_anything_else() -> None:
     with pytest.raises(UsageError):
-        asyncio.run(discover(seconds=60, also=["nonsense:x"]))
+        patience.run(discover(seconds=60, also=["nonsense:x"]))
 
 
 def test_the_public_name_stays_a_function() -> None:

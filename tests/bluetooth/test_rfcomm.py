@@ -20,11 +20,11 @@ from classic_world import PROTOCOLS, QUICK, World, address, collect, new_world, 
 from fake_bluez import FakeBluez, system_bus
 
 import antbms
+import patience
 from antbms.capture import read_capture
 from antbms.errors import LinkLost, OpenError, UsageError
 from antbms.protocol import ant
 from antbms.sim import make_device
-from antbms.timing import Timing
 from antbms.transport import Medium, Pipe, held, parse_address, rfcomm
 from antbms.transport.held import Held
 from antbms.transport.rfcomm import KnownDevice, known_devices, open_rfcomm
@@ -89,7 +89,7 @@ def test_ways_to_write_an_address() -> None:
 )
 def test_what_means_nothing(text: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
-        asyncio.run(open_rfcomm(parse_address(text), QUICK))
+        patience.run(open_rfcomm(parse_address(text), QUICK))
 
 
 def test_a_channel_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +290,7 @@ def test_bluez_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
         from aio_rfcomm.backend.bluez.connection import BlueZChannel
 
         module = await world.battery()
-        pipe = await opened(module, Timing(open=0.2, close=0.2))
+        pipe = await opened(module, patience.timing(open=0.2, close=0.2))
         monkeypatch.setattr(BlueZChannel, "settle_end", stand_still)
         await module.hang_up()
         await asyncio.sleep(0.01)
@@ -317,7 +317,7 @@ def test_the_bus_dies() -> None:
         await until(lambda: not held._leftovers and not rfcomm._shared)
 
     with system_bus() as daemon:
-        asyncio.run(main(daemon))
+        patience.run(main(daemon))
 
 
 # ---- reading and closing
@@ -396,7 +396,7 @@ def test_what_does_not_let_go_is_left_behind() -> None:
         release.set()
         await until(lambda: not held._leftovers)
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 # ---- opening
@@ -428,7 +428,7 @@ def test_opening_takes_no_longer_than_allowed() -> None:
         device = world.bluez.add(address(9))
         start = asyncio.get_running_loop().time()
         with pytest.raises(OpenError, match="opening it took longer than 0 s"):
-            await open_rfcomm(parse_address(f"rfcomm:{address(9)}"), Timing(open=0.1, close=0.1))
+            await open_rfcomm(parse_address(f"rfcomm:{address(9)}"), patience.timing(open=0.1, close=0.1))
         assert asyncio.get_running_loop().time() - start < 0.29
         with pytest.raises(OpenError, match="still being released"):  # BlueZ goes on paging
             await open_rfcomm(parse_address(f"rfcomm:{address(9)}"), QUICK)
@@ -508,7 +508,7 @@ def test_a_loop_that_ends_in_the_middle() -> None:
         await (await opened(await world.battery())).close()
 
     with system_bus():
-        asyncio.run(abandon())
+        patience.run(abandon())
     play(scene)
 
 
@@ -520,7 +520,7 @@ def test_two_event_loops_at_the_same_time() -> None:
 
         def elsewhere() -> None:
             try:
-                asyncio.run(opened(other))
+                patience.run(opened(other))
             except OpenError as error:
                 errors.append(error)
 

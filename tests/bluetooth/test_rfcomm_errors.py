@@ -1,6 +1,5 @@
 """Why `rfcomm:` could not be opened: each cause by what really raises it, and the tables for all platforms."""
 
-import asyncio
 import builtins
 import logging
 import re
@@ -19,6 +18,7 @@ from classic_radio import SERIAL_PORT
 from classic_world import QUICK, World, address, opened, play
 from fake_bluez import NO_BLUEZ, NOBODY, another_program, system_bus
 
+import patience
 from antbms.errors import OpenError
 from antbms.transport import parse_address, rfcomm_errors
 from antbms.transport.rfcomm import known_devices, open_rfcomm
@@ -40,7 +40,7 @@ async def refused(**options: str) -> str:
 def alone(rule: str = "") -> str:
     """As `refused`, on a bus without BlueZ."""
     with system_bus(rule):
-        return asyncio.run(refused())
+        return patience.run(refused())
 
 
 # ---- the battery
@@ -187,16 +187,16 @@ def test_a_user_whom_the_bus_does_not_want() -> None:
 
 def test_no_bus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/bus")
-    text = asyncio.run(refused())
+    text = patience.run(refused())
     assert "cannot be reached (could not reach the system bus: [Errno 2] No such file or directory)" in text
     assert "-v /run/dbus:/run/dbus" in text
 
 
 def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aio_rfcomm", None)
-    assert "pip install aio-rfcomm" in asyncio.run(refused())
+    assert "pip install aio-rfcomm" in patience.run(refused())
     with pytest.raises(OpenError, match="support for classic Bluetooth is not installed"):
-        asyncio.run(known_devices())
+        patience.run(known_devices())
 
 
 def test_a_channel_without_sockets(monkeypatch: pytest.MonkeyPatch) -> None:

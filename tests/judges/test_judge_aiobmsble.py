@@ -3,7 +3,6 @@
 The truth is what the simulation holds before a bit of it is packed; our decoder has no part in this.
 """
 
-import asyncio
 import json
 import sys
 from functools import cached_property
@@ -15,6 +14,7 @@ from peer_tables import AIO, ERRORS, Error, Row, problem, right, same
 
 if sys.platform == "win32":
     pytest.skip("the judges run on POSIX", allow_module_level=True)
+import patience
 from antbms.model import Snapshot
 from antbms.sim import Device, make_device
 from judges import ask
@@ -105,7 +105,7 @@ class Truth:
 @pytest.fixture(scope="module")
 def said() -> list[dict[str, Any]]:
     """What aiobmsble reads of each battery."""
-    answer = asyncio.run(ask("ask_aiobmsble.py", json.dumps(BATTERIES)))
+    answer = patience.run(ask("ask_aiobmsble.py", json.dumps(BATTERIES)))
     read: list[dict[str, Any]] = answer["read"]
     return read
 

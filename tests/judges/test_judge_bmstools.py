@@ -1,6 +1,5 @@
 """bmstools reads the simulated battery on a pseudo terminal: what it says is the truth."""
 
-import asyncio
 import sys
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 if sys.platform == "win32":
     pytest.skip("the judges run on POSIX", allow_module_level=True)
+import patience
 from antbms.serve import serve_pty
 from antbms.sim import Device, make_device
 from antbms.timing import Timing
@@ -28,7 +28,7 @@ async def said_of(device: Device, *methods: str) -> dict[str, Any]:
 )
 def test_bmstools_reads_the_truth(options: dict[str, str]) -> None:
     device = make_device("jbd", options)
-    said = asyncio.run(said_of(device, "readBasicInfo", "readCellInfo", "readDeviceInfo"))
+    said = patience.run(said_of(device, "readBasicInfo", "readCellInfo", "readDeviceInfo"))
     truth, produced = device.snapshot(), device.personality.produced
     assert produced
     basic = said["readBasicInfo"]
@@ -92,7 +92,7 @@ BITS = {"switch": 0, "scrl": 1, "balance_en": 2, "chg_balance_en": 3, "led_en": 
 def test_bmstools_reads_the_whole_eeprom() -> None:
     """Every value that it finds is the one in the device's memory; none of them is left out."""
     device = make_device("jbd", {"cells": "10"})
-    read = asyncio.run(said_of(device, "readEeprom"))["readEeprom"]
+    read = patience.run(said_of(device, "readEeprom"))["readEeprom"]
     board: Any = device.board
     values = dict(board.memory.values()) | {"cycles": device.snapshot().cycles}
     for name, setting in MILLI.items():
@@ -137,7 +137,7 @@ def test_bmstools_switches() -> None:
             switches = device.snapshot().switches
             assert (switches["charge"].on, switches["discharge"].on) == (charge, discharge)
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_bmstools_writes_and_reads_back() -> None:
@@ -153,4 +153,4 @@ def test_bmstools_writes_and_reads_back() -> None:
         assert board.memory.saved[0x24] == (3600).to_bytes(2, "big")
         assert not device.plant.counters()["cell_overvoltage"]
 
-    asyncio.run(main())
+    patience.run(main())

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
+import patience
 from antbms.serve import serve_pty, serve_tcp
 from antbms.sim import make_device
 
@@ -100,7 +101,7 @@ def test_the_seed_reads_hardware_version_state_and_cells(where: str) -> None:
         async with (serve_tcp if where == "tcp" else serve_pty)(device) as address:
             return await asyncio.to_thread(over_tcp if where == "tcp" else over_port, address)
 
-    version, basic, cells = split(asyncio.run(main()))
+    version, basic, cells = split(patience.run(main()))
     truth = device.snapshot()
     assert data_of(version, 0x05).decode("ascii") == device.personality.model
     state = data_of(basic, 0x03)

@@ -9,10 +9,11 @@ from typing import Any
 from msgspec.structs import replace
 from sink_data import info, sources
 
+import patience
 from antbms.sinks.mqtt import Config, Mqtt, make
 from antbms.timing import Timing
 
-QUICK = Timing(broker=8.0, broker_least=0.02, broker_most=0.1)
+QUICK = patience.timing(broker=8.0, broker_least=0.02, broker_most=0.1)
 """For brokers that answer, however loaded the machine is."""
 IMPATIENT = replace(QUICK, broker=1.0)
 """For brokers that do not."""
@@ -39,7 +40,7 @@ def play(made: Mqtt, story: Callable[[], Awaitable[None]]) -> None:
             await made.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    asyncio.run(main())
+    patience.run(main())
     for thread in threading.enumerate():
         if "antbms" in thread.name:
             thread.join(5)

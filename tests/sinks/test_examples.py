@@ -14,12 +14,12 @@ import yaml
 from mosquitto import Broker, certificates, observer, program, run, wait
 from sink_data import full, info, sources
 
+import patience
 from antbms.model import Outcome
 from antbms.sinks.mqtt import Config, make
 from antbms.sinks.mqtt.home_assistant import Device, message, parts
 from antbms.sinks.mqtt.topics import Topics
 from antbms.sinks.prometheus import Latest, metrics
-from antbms.timing import Timing
 from conftest import ROOT, missing
 
 EXAMPLES = ROOT / "examples"
@@ -176,7 +176,7 @@ def test_the_broker_of_the_example_lets_through_what_is_needed(
     )  # fmt: skip
 
     async def main(after: Any) -> None:
-        sink = make(config, sources(info=info(), control=control), Timing(broker=8.0))
+        sink = make(config, sources(info=info(), control=control), patience.timing(broker=8.0))
         await sink.take([full()])
         async with asyncio.timeout(20):
             while sink.problem is not None or sink.waiting:  # noqa: ASYNC110
@@ -196,7 +196,7 @@ def test_the_broker_of_the_example_lets_through_what_is_needed(
 
     made.start()
     try:
-        asyncio.run(main((lambda: None) if tls else as_home_assistant))
+        patience.run(main((lambda: None) if tls else as_home_assistant))
     finally:
         made.stop()
     assert asked == ([] if tls else ["charge"])

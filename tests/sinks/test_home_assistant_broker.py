@@ -10,11 +10,11 @@ import pytest
 from mosquitto import Broker, Observer, broker, observer, retained
 from sink_data import FakeSource, full, info, sources
 
+import patience
 from antbms.model import Outcome, Snapshot
 from antbms.sinks.mqtt import Config, Mqtt, make
-from antbms.timing import Timing
 
-QUICK = Timing(broker=8.0, broker_least=0.02, broker_most=0.1)
+QUICK = patience.timing(broker=8.0, broker_least=0.02, broker_most=0.1)
 TOPIC = "homeassistant/device/antbms_aabbccddeeff/config"
 
 
@@ -50,7 +50,7 @@ def story(made: Mqtt, *steps: Any) -> None:
         finally:
             await made.close()
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def entities(payload: str) -> set[str]:

@@ -12,17 +12,18 @@ import pytest
 from mosquitto import Broker, Observer, broker, observer
 from sink_data import NOON, full, info, sources
 
+import patience
 from antbms.errors import NoAnswer, Refused, Unconfirmed
 from antbms.model import Outcome, SwitchState
 from antbms.model.records import timestamp
 from antbms.protocol import MODULES, dialect
 from antbms.sinks.mqtt import Config, Mqtt, make
 from antbms.sinks.mqtt.commands import Command, Commands, offered, read
-from antbms.sinks.mqtt.connection import Incoming
+from antbms.sinks.mqtt.connection import Connection, Incoming
 from antbms.sinks.mqtt.topics import Topics
 from antbms.timing import Timing
 
-QUICK = Timing(broker=8.0, broker_least=0.02, broker_most=0.1)
+QUICK = patience.timing(broker=8.0, broker_least=0.02, broker_most=0.1)
 CHARGE = "antbms/garage/switch/charge/set"
 RESULT = "antbms/garage/result"
 
@@ -97,7 +98,7 @@ def play(
         finally:
             await made.close()
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def results(seen: Observer) -> list[dict[str, Any]]:
@@ -195,7 +196,9 @@ def test_retained_commands_are_dropped(running: Broker, seen: Observer, tmp_path
     assert "retained" in results(seen)[0]["text"]
 
 
-def test_what_is_given_while_we_are_away_never_comes(running: Broker, seen: Observer, tmp_path: Path) -> None:
+def test_what_is_given_while_we_are_away_never_comes(
+    running: Broker, seen: Observer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """QoS 1, and to a broker that keeps sessions: ours is none that it keeps."""
     battery = FakeBattery()
 
@@ -203,10 +206,18 @@ def test_what_is_given_while_we_are_away_never_comes(running: Broker, seen: Obse
         return None
 
     async def after_a_loss(made: Mqtt) -> None:
+        given, connect = asyncio.Event(), Connection.open
+
+        async def open_later(self: Connection) -> None:
+            await given.wait()
+            await connect(self)
+
+        monkeypatch.setattr(Connection, "open", open_later)
         assert made._connection is not None
         made._connection.abort("lost")
         await until(lambda: made.problem is not None)
         await give(seen)
+        given.set()
         await until(lambda: made.problem is None)
         await give(seen, "ON")
         await until(lambda: results(seen))
@@ -214,7 +225,7 @@ def test_what_is_given_while_we_are_away_never_comes(running: Broker, seen: Obse
     play(running, tmp_path, battery, nothing)
     seen.publish(CHARGE, "OFF")
     play(running, tmp_path, battery, nothing)
-    play(running, tmp_path, battery, after_a_loss, Timing(broker_least=1.0))
+    play(running, tmp_path, battery, after_a_loss)
     assert battery.asked == [("switch", "charge", True)]
 
 
@@ -243,7 +254,8 @@ def test_while_this_computer_sleeps_commands_grow_old(running: Broker, seen: Obs
         await give(seen, "ON")
         await until(lambda: results(seen))
 
-    timing = Timing(now=lambda: NOON + jump, broker=10.0, broker_least=0.02, broker_most=0.1)
+    # So patient a connection does not look by itself before the message comes.
+    timing = patience.timing(now=lambda: NOON + jump, broker=600.0, broker_least=0.02, broker_most=0.1)
     play(running, tmp_path, battery, story, timing)
     assert battery.asked == [("switch", "charge", True)]
 

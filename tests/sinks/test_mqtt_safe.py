@@ -12,12 +12,12 @@ from mqtt_stage import QUICK, play, sink, until
 from msgspec.structs import replace
 from sink_data import FakeSource, full, info, sources
 
+import patience
 from antbms.errors import SinkError, UsageError
 from antbms.monitor.lane import Lane
 from antbms.sinks.mqtt import Config, Mqtt, make
-from antbms.timing import Timing
 
-SLOW = Timing(broker=60.0, broker_soon=0.2, broker_least=0.02, broker_most=0.1)
+SLOW = patience.timing(broker=60.0, broker_soon=0.2, broker_least=0.02, broker_most=0.1)
 """A broker that is frozen is not found out during the test."""
 
 
@@ -86,7 +86,7 @@ def test_a_lane_that_ends_beside_a_frozen_broker_loses_nothing(
         await lane.close(3.5)
         assert (lane.taken, lane.waiting) == (72, 0)
 
-    asyncio.run(main())
+    patience.run(main())
     assert "lost" not in caplog.text
     assert on_disk(tmp_path) == 71
 

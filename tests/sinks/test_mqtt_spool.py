@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from mosquitto import broker, observer, wait
 from sink_data import NOON, full, sources
 
+import patience
 from antbms.errors import SinkError
 from antbms.model.records import timestamp
 from antbms.sinks.mqtt import Config, make
 from antbms.sinks.mqtt.connection import WINDOW
 from antbms.sinks.mqtt.spool import ROW, Announced, Reading, Spool
-from antbms.timing import Timing
 
 HOUR = timedelta(hours=1)
 
@@ -171,7 +171,7 @@ def test_a_full_disk_is_told_and_what_was_kept_stays(tmp_path: Path) -> None:
 def test_after_an_outage_of_10000_readings_all_arrive_in_order(tmp_path: Path) -> None:
     """The broker is away at first; in the middle of the delivery it is restarted once."""
     count = 10_000
-    quick = Timing(broker=5.0, broker_least=0.02, broker_most=0.1)
+    quick = patience.timing(broker=5.0, broker_least=0.02, broker_most=0.1)
     snapshots = [full(number, cells=()) for number in range(count)]
     with broker(tmp_path / "mosquitto") as running, observer(running.port) as seen:
         running.stop()
@@ -190,7 +190,7 @@ def test_after_an_outage_of_10000_readings_all_arrive_in_order(tmp_path: Path) -
                 await asyncio.sleep(0.005)
             await made.close()
 
-        asyncio.run(main())
+        patience.run(main())
         wait(lambda: seen.last("antbms/garage/history") == snapshots[-1].to_json())
         times = [json.loads(payload)["time"] for payload in seen.on("antbms/garage/history")]
     assert list(dict.fromkeys(times)) == [timestamp(one.time) for one in snapshots]
@@ -206,7 +206,7 @@ from sink_data import full, sources
 
 async def main():
     made = make(Config(host="127.0.0.1", port={port}, file={file!r}, home_assistant=False), sources(),
-                Timing(broker=5.0, broker_least=0.02, broker_most=0.1))
+                Timing(broker=20.0, broker_least=0.02, broker_most=0.1))
     for number in range({first}, {last}):
         await made.take([full(number)])
         print(number, flush=True)

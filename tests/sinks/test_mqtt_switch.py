@@ -13,14 +13,15 @@ from mosquitto import Observer, broker, observer
 
 from antbms.config import BatteryConfig, Config, MonitorConfig, sink_config
 from antbms.monitor import Monitor
-from antbms.timing import Timing
 
 sys.path.append(str(Path(__file__).parent.parent / "battery"))
 
 from battery_fakes import Line
 from changing_board import Board
 
-QUICK = Timing(broker=8.0, broker_least=0.02, broker_most=0.1, settle=0.8, settle_step=0.05, answer=0.4)
+import patience
+
+QUICK = patience.timing(broker=8.0, broker_least=0.02, broker_most=0.1, settle=0.8, settle_step=0.05, answer=0.4)
 PROTOCOLS = ("ant", "ant-legacy", "jbd")
 
 
@@ -64,7 +65,7 @@ def play(
             await running
 
     monkeypatch.setattr("antbms.battery.open_pipe", open_pipe)
-    asyncio.run(main())
+    patience.run(main())
 
 
 def discovery(seen: Observer) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
+import patience
 from antbms.errors import LinkLost, OpenError
-from antbms.timing import Timing
 from antbms.transport.address import parse_address
 from antbms.transport.base import Medium, Pipe
 from antbms.transport.serial import open_serial
@@ -23,7 +23,7 @@ from ports import free_port
 termios = pytest.importorskip("termios", reason="Windows has no ptys")
 tty = pytest.importorskip("tty")
 
-QUICK = Timing(open=4, close=2)  # less than the 5 s after which stock serialx gives up
+QUICK = patience.timing(open=4, close=2)  # less than the 5 s after which stock serialx gives up
 
 CONFIG = """\
 %YAML 1.1
@@ -85,7 +85,7 @@ def run(bridge: Bridge, use: Callable[[Pipe], Awaitable[None]]) -> None:
         finally:
             await pipe.close()
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_bytes_and_speed(bridge: Bridge) -> None:
@@ -125,5 +125,5 @@ def test_a_server_that_does_not_speak_rfc_2217() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         host_port = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(OpenError, match="took longer") as caught:
-            asyncio.run(open_serial(parse_address(f"rfc2217://{host_port}"), Timing(open=0.2, close=1), 9600))
+            patience.run(open_serial(parse_address(f"rfc2217://{host_port}"), patience.timing(open=0.2, close=1), 9600))
     assert f"socket://{host_port}" in caught.value.text()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import patience
 from antbms.errors import LinkLost, OpenError, UsageError
 from antbms.extras import how_to_install
 from antbms.timing import Timing
@@ -25,7 +26,7 @@ from antbms.transport.serial import open_serial
 termios = pytest.importorskip("termios", reason="Windows has no ptys")
 tty = pytest.importorskip("tty")
 
-QUICK = Timing(open=10, close=2)
+QUICK = patience.timing(open=10, close=2)
 NOBODY = 65534
 
 
@@ -72,12 +73,12 @@ def opened(text: str, use: Callable[[Pipe], Coroutine[Any, Any, None]], timing: 
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert not serial._leftovers
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def refused(text: str, timing: Timing = QUICK) -> OpenError:
     with pytest.raises(OpenError) as caught:
-        asyncio.run(open_serial(parse_address(text), timing, 9600))
+        patience.run(open_serial(parse_address(text), timing, 9600))
     return caught.value
 
 
@@ -200,7 +201,7 @@ def test_close_does_not_wait_for_a_port_that_takes_nothing(pty: Pty) -> None:
         await pipe.close()
         assert asyncio.get_running_loop().time() - start < 5  # serialx alone would give it 30 s
 
-    opened(pty.name, use, Timing(open=10, close=0.2))
+    opened(pty.name, use, patience.timing(open=10, close=0.2))
 
 
 def test_speed(pty: Pty) -> None:
@@ -247,12 +248,12 @@ def test_lines(pty: Pty, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("option", ["baud=0", "baud=fast", "baud=", "dtr=up", "rts=1"])
 def test_wrong_options(pty: Pty, option: str) -> None:
     with pytest.raises(UsageError, match=option.partition("=")[0]):
-        asyncio.run(open_serial(parse_address(f"{pty.name}?{option}"), QUICK, 9600))
+        patience.run(open_serial(parse_address(f"{pty.name}?{option}"), QUICK, 9600))
 
 
 def test_other_schemes_are_not_opened_here() -> None:
     with pytest.raises(UsageError, match="cannot open ble: addresses"):
-        asyncio.run(open_serial(parse_address("ble:ANT-BLE16"), QUICK, 9600))
+        patience.run(open_serial(parse_address("ble:ANT-BLE16"), QUICK, 9600))
 
 
 def test_missing_port() -> None:
@@ -281,7 +282,7 @@ def test_a_port_that_is_let_go_of_a_moment_later_is_opened(pty: Pty) -> None:
         await first.close()
         await (await second).close()
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_what_is_no_port(tmp_path: Path) -> None:
@@ -338,7 +339,7 @@ def test_opening_takes_no_longer_than_allowed(pty: Pty, monkeypatch: pytest.Monk
 
         monkeypatch.setattr(PosixSerialTransport, "connect", stubborn)
         with pytest.raises(OpenError, match="longer than"):
-            await open_serial(parse_address(pty.name), Timing(open=0.05, close=0.05), 9600)
+            await open_serial(parse_address(pty.name), patience.timing(open=0.05, close=0.05), 9600)
         assert serial._leftovers
         release.set()
         monkeypatch.undo()
@@ -346,7 +347,7 @@ def test_opening_takes_no_longer_than_allowed(pty: Pty, monkeypatch: pytest.Monk
         pipe = await reopen(pty.name)
         await pipe.close()
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 async def reopen(name: str) -> Pipe:
@@ -371,9 +372,9 @@ def test_cancelled_opening_leaves_nothing(pty: Pty) -> None:
                 await result.close()
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    asyncio.run(main())  # starts the threads of the event loop's pool: they hold nothing afterwards
+    patience.run(main())  # starts the threads of the event loop's pool: they hold nothing afterwards
     before = descriptors()
-    asyncio.run(main())
+    patience.run(main())
     assert descriptors() == before
 
 
@@ -389,7 +390,7 @@ def test_fifty_times_open_and_close_leak_nothing(pty: Pty) -> None:
         await pipe.close()
         return descriptors()
 
-    assert asyncio.run(main()) == asyncio.run(once())
+    assert patience.run(main()) == patience.run(once())
 
 
 def test_medium(pty: Pty, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,7 +452,7 @@ def test_socket_passes_bytes_and_sees_the_peer_close() -> None:
                 await pipe.write(b"x")
             await pipe.close()
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_what_came_before_a_reset_is_still_read() -> None:
@@ -470,7 +471,7 @@ def test_what_came_before_a_reset_is_still_read() -> None:
                 await pipe.read()
             await pipe.close()
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_refused_socket() -> None:
@@ -503,7 +504,7 @@ def test_esphome_url_and_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == {"url": "esphome://bridge/?port_name=BMS+UART", "baudrate": 9600, "key": "c2VjcmV0"}
     monkeypatch.delenv("BMS_KEY")
     with pytest.raises(UsageError, match="BMS_KEY"):
-        asyncio.run(open_serial(parse_address(text), QUICK, 9600))
+        patience.run(open_serial(parse_address(text), QUICK, 9600))
 
 
 def test_esphome_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

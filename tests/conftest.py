@@ -1,8 +1,10 @@
 """What all tests share: where the recordings lie, and how hypothesis searches."""
 
+import asyncio
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import NoReturn
@@ -10,12 +12,18 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
+from patience import PatientLoop
+
 ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 
 STATE = os.environ["ANTBMS_STATE"] = tempfile.mkdtemp(prefix="antbms-state-")
 """No test touches the user's notes and locks, nor those of another worker. Tests that look into it take their own."""
 atexit.register(shutil.rmtree, STATE, ignore_errors=True)
+
+if sys.platform != "win32":  # where only the proactor opens serial ports
+    asyncio.new_event_loop = PatientLoop
+    """What commands that tests run in this process, and `antbms.sync`, take for their loop."""
 
 settings.register_profile("antbms", deadline=None, derandomize=CI, print_blob=True)
 settings.load_profile("antbms")

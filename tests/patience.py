@@ -7,9 +7,11 @@ what merely comes late. What lies in this process alone is better off with `virt
 
 import asyncio
 import selectors
+import subprocess
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from antbms.timing import Timing
@@ -18,7 +20,7 @@ T = TypeVar("T")
 
 LOOK = 0.01
 """s: a longer wait is made of these, so that others have had their turn many times before it has passed."""
-LONG = 30.0
+LONG = 60.0
 """s of real time to wait for what must come, and for other programs: more than any machine needs, and in vain only
 if the test fails."""
 
@@ -69,3 +71,26 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=None if sys.platform == "win32" else PatientLoop) as runner:
         _latest[:] = [runner.get_loop()]
         return runner.run(coroutine)
+
+
+def wait(condition: Callable[[], object], seconds: float = LONG, what: str = "it did not come") -> None:
+    """Until `condition` holds, without a loop. seconds: as the clock above counts, so also of other programs' promises.
+
+    These compete with us for the machine: where they get less of it, we look less often.
+    """
+    looks = 0
+    while not condition():
+        assert looks * LOOK < seconds, what
+        time.sleep(LOOK)
+        looks += 1
+
+
+def ended(process: subprocess.Popen[str], seconds: float = LONG) -> tuple[str, str]:
+    """What a program says on stdout and stderr until its end, which must come within so many s."""
+    with ThreadPoolExecutor(1) as pool:
+        said = pool.submit(process.communicate)
+        try:
+            wait(said.done, seconds, f"it goes on after {seconds:g} s")
+        finally:
+            process.kill()
+        return said.result()

@@ -121,7 +121,6 @@ async def one(line: Callable[[Device, Cut], object], protocol: str, total: int) 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
 @pytest.mark.parametrize("place", LINES)
-@pytest.mark.timeout(120)
 def test_a_thousand_drops(place: str) -> None:
     tried = [(chance.choice(PROTOCOLS), chance.randrange(1, 170)) for _ in range(DROPS)]
 

@@ -20,6 +20,7 @@ import patience
 from antbms.errors import FileError, LinkLost, NoAnswer, OpenError, UsageError
 from antbms.serve import serve, serve_pty, serve_tcp
 from antbms.sim import make_device
+from antbms.timing import Timing
 from ports import adjacent_ports
 
 QUICK = patience.timing(silence=0.01, answer=0.3, open=10)
@@ -31,8 +32,8 @@ def server(where: str, protocol: str) -> contextlib.AbstractAsyncContextManager[
     return (serve_pty if where == "pty" else serve_tcp)(make_device(protocol), timing=QUICK)
 
 
-async def read(address: str, protocol: str) -> None:
-    async with antbms.open(address, protocol=protocol, timing=QUICK) as battery:
+async def read(address: str, protocol: str, timing: Timing = QUICK) -> None:
+    async with antbms.open(address, protocol=protocol, timing=timing) as battery:
         assert (await battery.read()).protocol == protocol
         assert battery.stats.rejected == {}
         assert battery.stats.stale == (protocol == "ant-legacy")  # both alternatives are answered
@@ -271,7 +272,7 @@ def test_delayed_answers_come_later(where: str) -> None:
         device = make_device("ant", {"faults": "delay:0.2"})
         async with (serve_pty if where == "pty" else serve_tcp)(device, timing=QUICK) as address:
             start = asyncio.get_running_loop().time()
-            await read(address, "ant")
+            await read(address, "ant", patience.timing(silence=0.01, open=10, answer=20))
             assert asyncio.get_running_loop().time() - start >= 0.2
 
     patience.run(main())

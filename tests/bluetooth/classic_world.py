@@ -22,7 +22,7 @@ if shutil.which("dbus-daemon") is None:
     missing("no dbus-daemon; on Debian: apt install dbus-daemon")
 
 QUICK = patience.timing(
-    open=5, close=1, probe_first=0.1, probe_second=0.5, silence=0.02, drain=0.2, tries=2, answer=0.2
+    open=30, close=20, probe_first=0.1, probe_second=0.5, silence=0.02, drain=0.2, tries=2, answer=0.3
 )
 PROTOCOLS = ("ant", "ant-legacy", "jbd")
 
@@ -81,7 +81,9 @@ async def new_world() -> AsyncIterator[World]:
         yield World(radio, bluez)
 
 
-async def until(condition: Callable[[], object], complaint: Callable[[], str] = str, seconds: float = 5.0) -> None:
+async def until(
+    condition: Callable[[], object], complaint: Callable[[], str] = str, seconds: float = patience.LONG
+) -> None:
     """Let the event loop run until `condition` holds."""
     end = asyncio.get_running_loop().time() + seconds
     while not condition():

@@ -16,7 +16,7 @@ from antbms.transport.gatt import Profile
 
 T = TypeVar("T")
 
-QUICK = patience.timing(open=5, close=1, probe_first=0.1, probe_second=0.5, silence=0.02, drain=0.2, tries=2)
+QUICK = patience.timing(open=30, close=20, probe_first=0.1, probe_second=0.5, silence=0.02, drain=0.2, tries=2)
 IMPATIENT = patience.timing(open=1, close=1, probe_first=0.1, probe_second=0.3, silence=0.02, tries=1)
 """For devices that are away."""
 World = Callable[[], AbstractAsyncContextManager[object]]

@@ -186,7 +186,7 @@ def test_drop_in_an_answer(count: int) -> None:
         assert await collect(pipe, count) == ANSWER[:count]
         for late in (pipe.read(), pipe.write(STATUS), pipe.read()):
             with pytest.raises(LinkLost) as caught:
-                await asyncio.wait_for(late, 1)
+                await asyncio.wait_for(late, 20)
             assert str(caught.value).endswith("link lost: the battery hung up, or is out of range")
         await pipe.close()
 
@@ -206,7 +206,7 @@ def test_drop_between_two_reads_and_reconnect() -> None:
     play(scene)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_thousand_drops_at_random_leave_nothing() -> None:
     chance = random.Random(4)
 
@@ -249,7 +249,7 @@ def test_bluetooth_goes_away(event: Callable[[FakeBluez], Coroutine[Any, Any, No
         await event(world.bluez)
         for late in (reading, pipe.write(STATUS), pipe.read()):
             with pytest.raises(LinkLost, match=f"link lost: {reason}"):
-                await asyncio.wait_for(late, 1)
+                await asyncio.wait_for(late, 20)
         await pipe.close()
 
     play(scene)
@@ -290,13 +290,13 @@ def test_bluez_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
         from aio_rfcomm.backend.bluez.connection import BlueZChannel
 
         module = await world.battery()
-        pipe = await opened(module, patience.timing(open=0.2, close=0.2))
+        pipe = await opened(module, patience.timing(open=2, close=1))
         monkeypatch.setattr(BlueZChannel, "settle_end", stand_still)
         await module.hang_up()
         await asyncio.sleep(0.01)
         with pytest.raises(LinkLost, match="hung up"):
-            await asyncio.wait_for(pipe.write(STATUS), 1)
-        await asyncio.wait_for(pipe.close(), 1)
+            await asyncio.wait_for(pipe.write(STATUS), 10)
+        await asyncio.wait_for(pipe.close(), 5)
 
     play(scene)
 
@@ -308,7 +308,7 @@ def test_the_bus_dies() -> None:
         with suppress(EOFError):  # of the fake, which has lost its bus as well
             async with new_world() as world:
                 module = await world.battery()
-                pipe = await opened(module)
+                pipe = await opened(module, patience.timing(open=30, close=1))
                 daemon.terminate()
                 await asyncio.to_thread(daemon.wait)
                 await asyncio.wait_for(pipe.close(), 2)
@@ -356,7 +356,7 @@ def test_close_twice_and_use_after_it() -> None:
         await pipe.set_baud(9600)
         for late in (waiting, pipe.read(), pipe.write(b"x")):
             with pytest.raises(LinkLost, match="is closed"):
-                await asyncio.wait_for(late, 1)
+                await asyncio.wait_for(late, 20)
 
     play(scene)
 
@@ -424,12 +424,12 @@ def test_opening_cancelled_at_any_moment_leaves_nothing(alone: bool) -> None:
 
 def test_opening_takes_no_longer_than_allowed() -> None:
     async def scene(world: World) -> None:
-        world.radio.paging = 0.3
+        world.radio.paging = 2.0
         device = world.bluez.add(address(9))
         start = asyncio.get_running_loop().time()
-        with pytest.raises(OpenError, match="opening it took longer than 0 s"):
-            await open_rfcomm(parse_address(f"rfcomm:{address(9)}"), patience.timing(open=0.1, close=0.1))
-        assert asyncio.get_running_loop().time() - start < 0.29
+        with pytest.raises(OpenError, match="opening it took longer than 1 s"):
+            await open_rfcomm(parse_address(f"rfcomm:{address(9)}"), patience.timing(open=0.6, close=0.4))
+        assert asyncio.get_running_loop().time() - start < 1.9
         with pytest.raises(OpenError, match="still being released"):  # BlueZ goes on paging
             await open_rfcomm(parse_address(f"rfcomm:{address(9)}"), QUICK)
         await until(lambda: not device.busy)

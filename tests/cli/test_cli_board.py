@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from cli_data import TIME, snapshot
 
+import patience
 from antbms.cli.shown import Board, Lines, shown
 from antbms.model import Offline
 
@@ -44,7 +45,7 @@ def test_what_came_last_is_shown_soon_and_how_long_a_battery_is_away_goes_on(
         await asyncio.sleep(0.1)
         assert len(terminal.getvalue()) == count
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize("has_sinks", [True, False])
@@ -74,7 +75,7 @@ def test_on_a_dumb_terminal_readings_are_lines_of_words(monkeypatch: pytest.Monk
         await sink.take([snapshot(), Offline(time=TIME, battery="garage", since=TIME, reason="no answer")])
         await sink.close()
 
-    asyncio.run(main())
+    patience.run(main())
     first, second = terminal.getvalue().splitlines()
     assert "13.25 V" in first
     assert second.endswith("garage  offline: no answer")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+import patience
 from antbms import __version__
 from antbms.cli import main as entrance
 from antbms.cli.device import PROTOCOLS
@@ -23,7 +24,7 @@ Printed = pytest.CaptureFixture[str]
 
 def python(code: str, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=30, check=False,
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=patience.LONG, check=False,
         stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONUTF8": "1", **env},
     )  # fmt: skip
 
@@ -186,7 +187,7 @@ def test_ctrl_c_ends_with_130_and_says_nothing() -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("socket://127.0.0.1:")
         process.send_signal(2)
-        _, text = process.communicate(timeout=20)
+        _, text = patience.ended(process)
     assert process.returncode == 130
     assert "Traceback" not in text
 
@@ -199,7 +200,7 @@ def test_a_reader_that_goes_away_is_no_error_message(args: str) -> None:
     os.close(ours)
     done = subprocess.run(
         [sys.executable, "-c", code, *args.split()], stdout=theirs, stderr=subprocess.PIPE, text=True, check=False,
-        stdin=subprocess.DEVNULL, timeout=30,
+        stdin=subprocess.DEVNULL, timeout=patience.LONG,
     )  # fmt: skip
     os.close(theirs)
     assert done.returncode == 1
@@ -226,8 +227,8 @@ def test_a_stream_that_was_closed_before_we_began(args: str, closed: str, status
     code = ENTRY + "from antbms.cli.main import entry; entry()"
     command = f'exec "$0" -c "$1" {args} {closed}'
     done = subprocess.run(
-        ["/bin/sh", "-c", command, sys.executable, code], capture_output=True, text=True, check=False, timeout=30,
-        stdin=subprocess.DEVNULL,
+        ["/bin/sh", "-c", command, sys.executable, code], capture_output=True, text=True, check=False,
+        timeout=patience.LONG, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert (done.returncode, done.stderr[: len(error) or None]) == (status, error)
     assert bool(done.stdout) == (status == 0)
@@ -239,7 +240,7 @@ def test_nothing_is_opened_in_the_place_of_a_closed_stream() -> None:
     code = "from antbms.cli.screen import prepare_streams; prepare_streams(); import os; print(os.dup(0))"
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$0" -c "$1" 2>&- <&-', sys.executable, code], capture_output=True, text=True,
-        check=False, timeout=30,
+        check=False, timeout=patience.LONG,
     )  # fmt: skip
     assert int(done.stdout) > 2
 
@@ -251,7 +252,7 @@ def test_a_full_disk_is_one_clear_line(args: str) -> None:
     with FULL.open("w") as full:
         done = subprocess.run(
             [sys.executable, "-c", code, *args.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
-            stdin=subprocess.DEVNULL, timeout=30,
+            stdin=subprocess.DEVNULL, timeout=patience.LONG,
         )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == "antbms: output: no space left on device\n"

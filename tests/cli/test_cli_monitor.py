@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+import patience
 
 if sys.platform != "win32":
     import termios
@@ -32,10 +34,8 @@ def test_two_simulated_batteries_work_at_once_and_a_signal_ends_it(name: str) ->
     with start("sim:ant", "sim:jbd", "--every", "0.2", "--log-format", "json") as process:
         assert process.stdout is not None
         lines = [json.loads(process.stdout.readline()) for _ in range(6)]
-        began = time.monotonic()
         process.send_signal(getattr(signal, name))
-        _, log = process.communicate(timeout=10)
-        assert time.monotonic() - began < 5
+        _, log = patience.ended(process, 5)
     assert process.returncode == SIGNALS[name]
     assert {line["battery"] for line in lines} == {"sim:ant", "sim:jbd"}
     records = [json.loads(line) for line in log.splitlines()]
@@ -52,7 +52,7 @@ def test_the_end_of_its_reader_ends_it_quietly() -> None:
         assert process.stdout.readline().startswith("{")
         process.stdout.close()
         process.stdout = None
-        _, log = process.communicate(timeout=10)
+        _, log = patience.ended(process)
     assert process.returncode == 1
     assert "Traceback" not in log
     assert "takes no readings" not in log
@@ -68,14 +68,9 @@ def test_a_reader_that_does_not_read_holds_no_battery_and_a_signal_ends_it(tmp_p
     held.write_text(f"[monitor]\nevery = 0.1\nstate = '{totals}'\n{batteries}", "utf-8")
     with unread(stdout) as reader, start("-c", str(held), stdout=reader.writing) as process:
         try:
-            end = time.monotonic() + 20
-            while not totals.exists():
-                assert time.monotonic() < end, "the batteries stand still"
-                time.sleep(0.1)
-            began = time.monotonic()
+            patience.wait(totals.exists, what="the batteries stand still")
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=10)
-            assert time.monotonic() - began < 5
+            patience.wait(lambda: process.poll() is not None, 5, "it does not end")
         finally:
             process.kill()
         _, log = process.communicate()
@@ -134,16 +129,13 @@ def test_names_that_take_long_to_look_up_hold_up_no_other_battery_nor_the_end(tm
         )  # fmt: skip
         with ended(monitor) as process:
             assert process.stdout is not None
-            began = time.monotonic()
-            line = json.loads(process.stdout.readline())
-            assert time.monotonic() - began < 9
-            while not totals.exists():
-                assert time.monotonic() - began < 15, "the totals are not written"
-                time.sleep(0.1)
-            told = time.monotonic()
+            with ThreadPoolExecutor(1) as pool:
+                first = pool.submit(process.stdout.readline)
+                patience.wait(first.done, 9, "no battery was read")
+            line = json.loads(first.result())
+            patience.wait(totals.exists, 15, "the totals are not written")
             process.send_signal(getattr(signal, next(iter(SIGNALS))))
-            _, log = process.communicate(timeout=20)
-            assert time.monotonic() - told < 6
+            _, log = patience.ended(process, 6)
     assert line["battery"] == "good"
     assert "voltage" in line
     assert process.returncode == next(iter(SIGNALS.values()))
@@ -158,13 +150,13 @@ def test_where_energy_cannot_be_kept_all_else_goes_on_and_a_check_says_so(tmp_pa
         assert process.stdout is not None
         line = json.loads(process.stdout.readline())
         process.send_signal(getattr(signal, next(iter(SIGNALS))))
-        _, log = process.communicate(timeout=10)
+        _, log = patience.ended(process)
     assert process.returncode == next(iter(SIGNALS.values()))
     assert line["voltage"] is not None
     assert line["details"]["energy_charged"] is None
     assert log.count(f"totals: {state}: ") == 1
     with start("-c", str(config), "--check") as check:
-        said, remark = check.communicate(timeout=20)
+        said, remark = patience.ended(check)
     assert check.returncode == 0
     assert "correct" in said
     assert remark.startswith(f"antbms: warning: {state}: ")

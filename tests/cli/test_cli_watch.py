@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 from cli_data import TIME, snapshot
 
+import patience
 from antbms.cli.csv_log import CsvLog
 from antbms.cli.main import run
 from antbms.cli.stop import stopping
@@ -81,7 +81,7 @@ def test_on_a_terminal_a_csv_file_is_not_all_that_happens(tmp_path: Path, term: 
         while piece := os.read(reading, 65536):
             shown += piece
     os.close(reading)
-    assert process.wait(10) == 0
+    assert process.wait(patience.LONG) == 0
     for part in parts:
         assert part in shown.decode()
     assert ("\x1b" in shown.decode()) == (term == "xterm")
@@ -263,7 +263,7 @@ def test_a_signal_leaves_the_terminal_as_it_was(name: str) -> None:
         assert b"\x1b[?1049h" in shown_until(terminal, b"Switches")
         process.send_signal(getattr(signal, name))
         last = shown_until(terminal, b"never")
-        assert process.wait(10) == STATUS[name]
+        assert process.wait(patience.LONG) == STATUS[name]
     assert b"\x1b[?1049l" in last
     assert last.rindex(b"\x1b[?25h") > last.rfind(b"\x1b[?25l")
     assert b"Traceback" not in last
@@ -279,12 +279,9 @@ def test_a_signal_ends_a_log_in_order(tmp_path: Path, name: str) -> None:
         stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         try:
-            end = time.monotonic() + 20
-            while not path.exists() or path.read_bytes().count(b"\n") < 3:
-                assert time.monotonic() < end
-                time.sleep(0.05)
+            patience.wait(lambda: path.exists() and path.read_bytes().count(b"\n") >= 3)
             process.send_signal(getattr(signal, name))
-            assert process.wait(10) == STATUS[name]
+            assert process.wait(patience.LONG) == STATUS[name]
         finally:
             process.kill()
         assert process.stderr is not None

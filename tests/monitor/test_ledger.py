@@ -293,11 +293,14 @@ for round in range(200):
         os.close(ours)
         asyncio.run(count(theirs))
     os.close(theirs)
-    time.sleep(chance.uniform(0.005, 0.04))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
     with open(ours, "rb") as pipe:
-        told = [float(line) for line in pipe.read().split(b"\\n")[:-1]]
+        told = []
+        while round % 4 and max(told, default=0.0) <= seen:  # three of four are killed at work, one at any moment
+            told.append(float(pipe.readline()))
+        time.sleep(chance.uniform(0.0, 0.03))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        told += [float(line) for line in pipe.read().split(b"\\n")[:-1]]
     assert told == sorted(told), "it went back within a life"
     assert not told or told[0] >= seen, f"it went back from {seen} to {told[0]} in round {round}"
     seen = max([seen, *told])
@@ -312,5 +315,5 @@ def test_kill_9_at_200_random_moments(tmp_path: Path) -> None:
         [sys.executable, "-c", KILLED, str(tmp_path / "totals.json")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) > 200
+    assert float(done.stdout) >= 150
     assert not list(tmp_path.glob("*.corrupt-*"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import patience
 from antbms import pauses
 from antbms.cli.main import run
 from antbms.cli.moments import seconds_of
@@ -134,7 +135,7 @@ def test_a_running_monitor_lets_go_of_the_battery_and_takes_it_up_again() -> Non
         assert run(["release", "sim:ant"]) == 0
         assert until(events, "sim:ant", "voltage")["voltage"] > 0
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=10)
+        _, log = process.communicate(timeout=patience.LONG)
     assert process.returncode == 0
     said = [(record.get("battery"), record["message"]) for record in map(json.loads, log.splitlines())]
     assert any(battery == "sim:ant" and text.startswith("paused until ") for battery, text in said)

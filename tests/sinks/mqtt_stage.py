@@ -40,8 +40,9 @@ def play(made: Mqtt, story: Callable[[], Awaitable[None]]) -> None:
             await made.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
+    before = threading.enumerate()  # a test that failed may have left some
     patience.run(main())
     for thread in threading.enumerate():
-        if "antbms" in thread.name:
-            thread.join(5)
+        if "antbms" in thread.name and thread not in before:
+            thread.join(patience.LONG)
             assert not thread.is_alive()

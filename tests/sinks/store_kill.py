@@ -87,12 +87,12 @@ def check(file: Path, committed: int) -> int:
     return end
 
 
-def kill_often(folder: Path, times: int, seconds: float, seed: int) -> Report:
-    """Kill `times` writers, or as many as `seconds` allow."""
+def kill_often(folder: Path, times: int, seconds: float, seed: int, least: int = 8) -> Report:
+    """Kill `times` writers, or as many as `seconds` allow; `least` also where that takes longer."""
     file, chance = folder / "store.db", random.Random(seed)
     committed = kills = working = 0
     end = time.monotonic() + seconds
-    while kills < times and time.monotonic() < end:
+    while kills < times and (kills < least or time.monotonic() < end):
         said = killed(file, committed, chance.uniform(0.0, 0.3), at_work=kills % 4 > 0)
         working += said > committed
         kills += 1

@@ -309,7 +309,7 @@ def test_what_waits_longer_than_ten_seconds_is_dropped() -> None:
         assert "waited 10.1 s" in told[4]["text"]
         assert len(battery.asked) == 4
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_a_command_that_says_when_it_was_given(seconds: float, outcome: str) -> 
         if outcome == "confirmed":  # and the battery's link may take no longer either
             assert battery.until == [pytest.approx(clock.seconds + 10 + seconds)]
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_too_many_at_once_are_dropped() -> None:
@@ -342,7 +342,7 @@ def test_too_many_at_once_are_dropped() -> None:
         await until(lambda: len(told) == 8)
         assert len(battery.asked) == 5
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_closing_ends_what_runs_and_what_waits() -> None:
@@ -358,7 +358,7 @@ def test_closing_ends_what_runs_and_what_waits() -> None:
         assert sorted(one["outcome"] for one in told) == ["dropped", "failed"]
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_what_is_not_understood_is_dropped(payload: str) -> None:
         assert battery.asked == []
         await asyncio.sleep(0)
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_other_topics_are_none_of_its_business(topic: str) -> None:
         await asyncio.sleep(0)
         assert (battery.asked, told) == ([], [])
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_payloads_of_home_assistant_are_understood() -> None:

@@ -18,12 +18,14 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 from sink_data import NOON, full, info, offline, sources
 
+import patience
 from antbms.errors import SinkError, UsageError
 from antbms.model import QUANTITIES, Event, Kind
 from antbms.sinks.base import need
 from antbms.sinks.prometheus import LISTS, UNITS, Config, Prometheus, make, metric_name
 from antbms.timing import Timing
 from conftest import missing
+from ports import free_port
 
 COUNTERS = {"requests": 10, "answers": 9, "stale": 1, "opens": 2, "losses": 1, "rejected.checksum": 4}
 BASE_UNITS = {"volts", "amperes", "watts", "ohms", "celsius", "ratio", "coulombs", "joules", "seconds", "meters"}
@@ -182,7 +184,7 @@ def test_promtool_accepts_it() -> None:
 
 
 def get(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=patience.LONG) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain")
         body: bytes = answer.read()
         return body.decode()
@@ -196,7 +198,7 @@ def threads() -> set[str]:
 def test_it_is_served_until_it_is_closed() -> None:
     async def main() -> None:
         before = threads()
-        made = make(Config(port=0), sources(), timing())
+        made = make(Config(port=free_port()), sources(), timing())
         await made.take([full(voltage=52.98)])
         assert 'antbms_voltage_volts{battery="garage"} 52.98' in await asyncio.to_thread(get, made.port)
         await made.take([full(1, voltage=53.0)])
@@ -205,15 +207,18 @@ def test_it_is_served_until_it_is_closed() -> None:
         await made.close()
         with pytest.raises(OSError, match="refused"):
             await asyncio.to_thread(get, made.port)
-        assert threads() == before
+        async with asyncio.timeout(patience.LONG):
+            while threads() != before:  # noqa: ASYNC110  # one that answers has told us all before it ends
+                await asyncio.sleep(0.001)
 
     asyncio.run(main())
 
 
 def test_a_port_that_is_taken_is_told_and_tried_again() -> None:
     async def main() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as other:
-            made = make(Config(port=other.getsockname()[1]), sources(), timing())
+        port = free_port()
+        with socket.create_server(("127.0.0.1", port)):
+            made = make(Config(port=port), sources(), timing())
             with pytest.raises(SinkError, match=r"cannot listen on 127\.0\.0\.1") as caught:
                 await made.take([full()])
             assert "Next:" in caught.value.text()

@@ -9,5 +9,5 @@ SECONDS = 8.0
 
 def test_kill_at_random_moments(tmp_path: Path) -> None:
     report = kill_often(tmp_path, 200, SECONDS, seed=20261122)
-    assert report.kills > 3
+    assert report.kills >= 8
     assert report.working >= report.kills * 3 // 4

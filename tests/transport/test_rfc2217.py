@@ -114,7 +114,7 @@ def test_the_bridge_ends(bridge: Bridge) -> None:
     async def use(pipe: Pipe) -> None:
         bridge.process.kill()
         with pytest.raises(LinkLost, match=bridge.address):
-            await asyncio.wait_for(pipe.read(), 5)
+            await asyncio.wait_for(pipe.read(), 20)
         with pytest.raises(LinkLost, match=bridge.address):
             await pipe.set_baud(9600)
 

@@ -339,7 +339,7 @@ def test_opening_takes_no_longer_than_allowed(pty: Pty, monkeypatch: pytest.Monk
 
         monkeypatch.setattr(PosixSerialTransport, "connect", stubborn)
         with pytest.raises(OpenError, match="longer than"):
-            await open_serial(parse_address(pty.name), patience.timing(open=0.05, close=0.05), 9600)
+            await open_serial(parse_address(pty.name), patience.timing(open=1, close=0.05), 9600)
         assert serial._leftovers
         release.set()
         monkeypatch.undo()

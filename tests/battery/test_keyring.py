@@ -1,6 +1,5 @@
 """Passwords out of the system's keyring: here one that a test made."""
 
-import asyncio
 import sys
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ import pytest
 from battery_fakes import Line, battery_over
 from memory_board import MemoryBoard
 
+import patience
 from antbms.errors import UsageError, WrongPassword
 
 
@@ -43,7 +43,7 @@ def login(board: MemoryBoard, entry: str) -> None:
         async with battery_over(Line(board), protocol="ant-legacy", options={"keyring": entry}):
             pass
 
-    asyncio.run(main())  # the keyring is asked in a thread, which virtual time does not wait for
+    patience.run(main())  # the keyring is asked in a thread, which virtual time does not wait for
 
 
 def test_the_password_of_an_entry_is_given_once() -> None:

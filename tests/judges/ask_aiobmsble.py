@@ -4,7 +4,6 @@ Argument: a JSON list of [protocol, options]. Prints a JSON list of what it read
 `info` that of `device_info()`. Only the radio below bleak is ours.
 """
 
-import asyncio
 import json
 import sys
 from functools import partial
@@ -17,6 +16,7 @@ from ble_radio import ANT, JBD, Air, Battery, radio
 from bleak import BleakClient
 from bleak.backends.device import BLEDevice
 
+import patience
 from antbms.sim import Device, make_device
 
 MODULES = {"ant": "ant_bms", "ant-legacy": "ant_leg_bms", "jbd": "jbd_bms"}
@@ -45,4 +45,4 @@ async def main() -> None:
     json.dump({"version": aiobmsble.__version__, "read": found}, sys.stdout, default=lambda sensor: sensor.value)
 
 
-asyncio.run(main())
+patience.run(main())

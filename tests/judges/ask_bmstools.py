@@ -11,7 +11,10 @@ import serial
 from bmstools.jbd import JBD
 
 port, *methods = sys.argv[1:]
-battery = JBD(serial.Serial(port, 9600, timeout=1))
+PATIENCE = 20
+"""s, where its own default is 1: a busy machine is no wrong answer."""
+
+battery = JBD(serial.Serial(port, 9600), PATIENCE)
 said = {}
 for call in methods:
     method, *numbers = call.split()

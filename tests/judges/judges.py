@@ -35,7 +35,7 @@ def judge_python() -> str:
 
 async def ask(script: str, *arguments: str) -> Any:
     """What a client says, as JSON. `script` is the file beside this one that runs it."""
-    paths = os.pathsep.join(str(ROOT / folder) for folder in ("src", "tests/bluetooth"))
+    paths = os.pathsep.join(str(ROOT / folder) for folder in ("src", "tests", "tests/bluetooth"))
     client = await asyncio.create_subprocess_exec(
         judge_python(),
         HERE / script,

@@ -55,7 +55,7 @@ def whole(receive: Callable[[int], bytes]) -> bytes:
 
 def over_tcp(address: str) -> bytes:
     host, port = address.removeprefix("socket://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as client:
+    with socket.create_connection((host, int(port)), timeout=patience.LONG) as client:
         answers = b""
         for request in (HARDWARE_VERSION, BASIC_INFORMATION, CELL_VOLTAGES):
             client.sendall(request)

@@ -194,11 +194,23 @@ def test_a_served_battery_lives_on_unread() -> None:
 
 
 def test_a_step_is_cheap() -> None:
-    """1,000 packs at 1 Hz are to cost a tenth of a core: 100 µs a step. The best of ten, near full."""
+    """1,000 packs at 1 Hz are to cost a tenth of a core: 100 µs a step, near full, on a machine that does a plain line
+    of Python in 60 ns. The best of ten of each, by turns."""
     rig = rig_of("ant", load="charge", soc=95.0)
-    costs = []
+    steps, lines = [], []
     for _ in range(10):
         began = process_time()
         rig.advance(rig.clock + 200)
-        costs.append((process_time() - began) / 200)
-    assert min(costs) < 100e-6
+        steps.append((process_time() - began) / 200)
+        began = process_time()
+        plain(20_000)
+        lines.append((process_time() - began) / 20_000)
+    assert min(steps) < 100e-6 * min(lines) / 60e-9
+
+
+def plain(count: int) -> None:
+    """What a machine is measured by."""
+    total, latest = 0.0, {}
+    for number in range(count):
+        total += number * 0.5
+        latest[number & 63] = total

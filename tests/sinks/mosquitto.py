@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,11 +16,10 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from conftest import missing
+from patience import LONG, wait
 from ports import free_port
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-PATIENCE = 20.0
-"""s that a test waits for something that must come."""
 
 
 def program(name: str) -> str:
@@ -69,21 +67,23 @@ class Broker:
             [program("mosquitto"), "-c", str(self.folder / "mosquitto.conf")],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, "mosquitto ended at once"
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.5).close()
-                return self
-            except OSError:
-                time.sleep(0.01)
-        raise AssertionError("mosquitto does not listen")
+        wait(self._listens, what="mosquitto does not listen")
+        return self
+
+    def _listens(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, "mosquitto ended at once"
+        try:
+            socket.create_connection(("127.0.0.1", self.port), LONG).close()
+        except OSError:
+            return False
+        return True
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
-            self.process.wait(PATIENCE)
+            self.process.wait(LONG)
 
     def freeze(self) -> None:
         assert self.process is not None
@@ -147,7 +147,7 @@ class Observer:
         self.client.on_message = self._came
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        assert self._ready.wait(PATIENCE)
+        assert self._ready.wait(LONG)
 
     def _came(self, client: Client, data: Any, message: MQTTMessage) -> None:
         came = Message(message.topic, message.payload.decode(), bool(message.retain))
@@ -162,7 +162,7 @@ class Observer:
         return (self.on(topic) or [None])[-1]
 
     def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
-        self.client.publish(topic, payload, 1, retain).wait_for_publish(PATIENCE)
+        self.client.publish(topic, payload, 1, retain).wait_for_publish(LONG)
 
     def close(self) -> None:
         self.client.disconnect()
@@ -184,10 +184,3 @@ def retained(port: int, **options: Any) -> dict[str, str]:
         newcomer.publish("end-of-retained", "")
         wait(lambda: newcomer.on("end-of-retained"))
         return {message.topic: message.payload for message in newcomer.messages if message.retained}
-
-
-def wait(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.005)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import antbms
+import patience
 from antbms import discovery
 from antbms.discovery import Found, discover
 from antbms.errors import OpenError, UsageError
@@ -45,7 +46,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def found(**arguments: Any) -> list[Found]:
-    return asyncio.run(discover(**{"kinds": ["serial"], **arguments}))
+    return patience.run(discover(**{"kinds": ["serial"], **arguments}))
 
 
 def test_ports_are_listed_the_likeliest_first(ports: Ports, asked: list[str]) -> None:

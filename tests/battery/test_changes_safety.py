@@ -1,11 +1,11 @@
 """Changes that must not make a battery less safe than it was: locks that stay, limits that creep, units mixed up."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 import antbms
+import patience
 from antbms.errors import UsageError
 from antbms.protocol import dialect
 from antbms.protocol.relations import CHEMISTRIES, check_chemistry, chemistry_of
@@ -30,7 +30,7 @@ def test_what_a_protection_holds_off_is_not_locked(tmp_path: Path, scenario: str
             return shown
 
     said: list[str] = []
-    shown = asyncio.run(turn())
+    shown = patience.run(turn())
     assert shown.switches[held].on is False
     assert "protection.12" not in {flag.code for flag in shown.flags}
     writes = [line.partition(E1)[2].split()[0] for line in capture.read_text("utf-8").splitlines() if E1 in line]
@@ -49,7 +49,7 @@ def test_what_a_command_holds_off_stays_so(tmp_path: Path) -> None:
             await battery.switch("discharge", True)
             return await battery.read()
 
-    switches = asyncio.run(turn()).switches
+    switches = patience.run(turn()).switches
     assert (switches["charge"].on, switches["discharge"].on) == (False, True)
 
 

@@ -1,6 +1,5 @@
 """Exceptions of bleak → causes → sentences and remedies, for each platform on any platform."""
 
-import asyncio
 import sys
 
 import pytest
@@ -16,6 +15,7 @@ from bleak.exc import (
 )
 
 import antbms
+import patience
 from antbms.errors import OpenError, UsageError
 from antbms.transport import parse_address
 from antbms.transport.ble import open_ble
@@ -122,7 +122,7 @@ def test_every_cause_has_words_and_every_platform_a_way_out() -> None:
 def test_without_bleak(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bleak", None)
     with pytest.raises(OpenError, match="support for Bluetooth LE is not installed"):
-        asyncio.run(open_ble(parse_address(NAME), antbms.Timing()))
+        patience.run(open_ble(parse_address(NAME), antbms.Timing()))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="BlueZ")
@@ -130,13 +130,13 @@ def test_bluez_without_a_bus(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real backend of the platform."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/bus")
     with pytest.raises(OpenError, match="D-Bus cannot be reached"):
-        asyncio.run(open_ble(parse_address(NAME), antbms.Timing()))
+        patience.run(open_ble(parse_address(NAME), antbms.Timing()))
 
 
 def test_the_adapter_is_for_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(UsageError, match="on Linux only"):
-        asyncio.run(open_ble(parse_address(f"{NAME}?adapter=hci1"), antbms.Timing()))
+        patience.run(open_ble(parse_address(f"{NAME}?adapter=hci1"), antbms.Timing()))
 
 
 JBD = ["0000ff00-0000-1000-8000-00805f9b34fb"]

@@ -1,6 +1,5 @@
 """What a file is, told by its beginning; and who said what is in it, as `decode` and `replay:` see it."""
 
-import asyncio
 import io
 import json
 import os
@@ -11,6 +10,7 @@ import pytest
 from phone_log import BATTERY, OTHER, RECEIVED, SENT, Log
 
 import antbms
+import patience
 from antbms.capture import Chunk, read_capture, read_stream, write_chunk
 from antbms.capture.btsnoop import Damage
 from antbms.cli.main import run
@@ -143,10 +143,10 @@ def test_the_first_battery_of_a_log_is_replayed(tmp_path: Path) -> None:
         async with antbms.open(address) as battery:
             return await battery.read()
 
-    snapshot = asyncio.run(read(f"replay:{path}"))
+    snapshot = patience.run(read(f"replay:{path}"))
     assert (snapshot.protocol, snapshot.soc) == ("jbd", 42)
     path.write_bytes(log_of((OTHER, "ant", 17), (BATTERY, "jbd", 42)).raw)
-    assert asyncio.run(read(f"replay:{path}")).soc == 17
+    assert patience.run(read(f"replay:{path}")).soc == 17
 
 
 def test_damage_of_one_kind_is_one_line(tmp_path: Path, capsys: Printed) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import patience
 from antbms.monitor import systemd
 from antbms.monitor.logs import TextFormatter, set_up
 
@@ -85,7 +86,7 @@ def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.delenv(name, raising=False)
     systemd.notify("READY=1")
     assert systemd.watchdog_seconds() is None
-    asyncio.run(systemd.signs_of_life())
+    patience.run(systemd.signs_of_life())
     monkeypatch.setenv("NOTIFY_SOCKET", "/there is no such socket")
     systemd.notify("READY=1")
 
@@ -130,6 +131,6 @@ def test_systemd_is_told_that_it_is_ready_lives_and_stops(tmp_path: Path, monkey
                     found.append(messages.recv(100))
             return found
 
-        told = asyncio.run(main())
+        told = patience.run(main())
     assert told[0] == b"READY=1"
     assert told[-1] == b"STOPPING=1"

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sim_fakes import check_bounds, rig_of, state_of
 
+import patience
 from antbms.errors import UsageError
 from antbms.protocol import dialect
 from antbms.protocol.ant.changes import switch_request
@@ -190,7 +191,7 @@ def test_a_served_battery_lives_on_unread() -> None:
         with suppress(asyncio.CancelledError):
             await serving
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_a_step_is_cheap() -> None:

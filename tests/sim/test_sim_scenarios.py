@@ -1,6 +1,5 @@
 """What reading makes of each scenario, in the protocols that can show it: through the bytes of a real answer."""
 
-import asyncio
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 
 import antbms
+import patience
 from antbms.model import Snapshot
 from antbms.protocol import dialect, parse
 from antbms.sim import PERSONALITIES, Device, make_device
@@ -54,7 +54,7 @@ def test_it_is_read_over_the_whole_stack(protocol: str, name: str) -> None:
         async with antbms.open(f"sim:{protocol}", options={"scenario": name, "speed": "0"}) as battery:
             return await battery.read()
 
-    found = asyncio.run(read())
+    found = patience.run(read())
     assert found.protocol == protocol
     assert found.current is not None
     assert found.cells

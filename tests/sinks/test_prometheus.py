@@ -39,7 +39,7 @@ def sink(*events: Event, seconds: float = 0.0, names: Iterable[str] = ("garage",
     """A sink that has taken events; it listens nowhere."""
     made = make(Config(), sources(*names, info=info(), counters=COUNTERS), timing(seconds))
     made._stop = lambda: None
-    asyncio.run(made.take(events))
+    patience.run(made.take(events))
     return made
 
 
@@ -211,7 +211,7 @@ def test_it_is_served_until_it_is_closed() -> None:
             while threads() != before:  # noqa: ASYNC110  # one that answers has told us all before it ends
                 await asyncio.sleep(0.001)
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_a_port_that_is_taken_is_told_and_tried_again() -> None:
@@ -226,7 +226,7 @@ def test_a_port_that_is_taken_is_told_and_tried_again() -> None:
         assert "antbms_up" in await asyncio.to_thread(get, made.port)
         await made.close()
 
-    asyncio.run(main())
+    patience.run(main())
 
 
 def test_a_library_that_is_not_installed_is_told() -> None:
@@ -236,4 +236,4 @@ def test_a_library_that_is_not_installed_is_told() -> None:
 
 
 def test_close_without_a_reading() -> None:
-    asyncio.run(make(Config(), sources(), timing()).close())
+    patience.run(make(Config(), sources(), timing()).close())

@@ -227,6 +227,25 @@ def test_an_answer_once_more_half_before_the_next_request_is_not_its_answer(prot
     run(main())
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("held", [1, 2])
+def test_of_answers_that_come_together_the_newest_counts(protocol: str, held: int) -> None:
+    """A bridge or a driver held those to earlier tries back."""
+    answer, kept, count = numbered(protocol), list[bytes](), iter(range(100))
+
+    def far(data: bytes, line: Line) -> list[tuple[float, bytes]]:
+        kept.append(answer(data, line)[0][1])
+        number = next(count)
+        return [(0.05, b"".join(kept) if number == held else kept[-1])] if number >= held else []
+
+    async def main() -> None:
+        async with opened(Line(far, Medium.BLUETOOTH), protocol) as battery:
+            assert number_of(await battery.read()) == held
+            assert battery.stats.stale == held
+
+    run(main())
+
+
 def test_an_answer_of_another_register_is_stale() -> None:
     """jbd: the late answer 03 while 04 is waited for; and what nobody has ever asked for."""
     basic, counters = status("jbd"), make_device("jbd").receive(jbd.COUNTERS.raw, 0.0)  # type: ignore[union-attr]

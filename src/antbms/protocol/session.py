@@ -60,7 +60,10 @@ class Session:
                 continue
             for request in self._requests:
                 if item.raw.startswith(request.answers):
-                    answer, self._requests = (request, item), ()
+                    # Of several that come together the newest counts: the others were held back on their way. But
+                    # alternatives may all be answered, and then the first one counts.
+                    self.stale += answer is not None
+                    answer, self._requests = (request, item), self._requests if len(self._requests) == 1 else ()
                     break
             else:
                 self.stale += 1
@@ -68,4 +71,6 @@ class Session:
                     self.echoed = True
                 else:
                     self.last_stale = item
+        if answer:
+            self._requests = ()
         return answer

@@ -97,6 +97,13 @@ def test_a_late_answer_counts_and_needs_a_fault_that_delays() -> None:
     assert judged(reading(), answer(9.9, given=7.0), kind="late").wrong == 1  # given before the fault
 
 
+def test_what_is_late_holds_up_what_follows_it() -> None:
+    asked = [Asked(BEGINNING + 9.5, BEGINNING + 10.0)]
+    for kind, wrong in (("late", 0), ("slow", 1)):
+        faults = [Fault("garage", kind, BEGINNING, BEGINNING + 5.0)]
+        assert compare([reading()], [answer(9.9, given=2.5)], asked, faults).wrong == wrong
+
+
 def test_a_damaged_answer_passes_for_a_sum_only_and_by_chance_only() -> None:
     forged = answer(9.9, given=None)
     found = judged(reading(protocol="ant-legacy"), forged, kind="weak")

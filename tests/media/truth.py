@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,14 +21,15 @@ from typing import Any
 
 import msgspec
 from media_notes import HALVES, Answer, Asked, Values, answers_of, half, requests_of
-from trouble import Fault
+from trouble import LATE, Fault
 
 from antbms.model import Snapshot
 from antbms.sinks.store.rows import milliseconds
 
-DELAYS = ("late", "slow", "twice", "weak")
-"""Kinds of faults that let an answer come later than a request that follows it."""
-DAMAGES = ("weak",)
+DELAYS = {"late": LATE, "slow": 0.4, "twice": 0.5, "weak": 0.0}
+"""Kinds of faults that let an answer come later than a request that follows it; s for which what is late holds up what
+follows it after the fault, since nothing overtakes on a wire."""
+DAMAGES = {"weak": 0.0}
 SUMS = ("ant-legacy", "jbd")
 BACK = 60.0
 """s that are looked back for the answer that a wrong reading is."""
@@ -148,8 +149,8 @@ def _judge(
     return f"is what it said {request.end - given:.1f} s before, without a fault that delays answers"
 
 
-def _during(fault: Fault, time: float, kinds: Sequence[str]) -> bool:
-    return fault.kind in kinds and fault.start - FINEST <= time <= fault.end + FINEST
+def _during(fault: Fault, time: float, kinds: Mapping[str, float]) -> bool:
+    return fault.kind in kinds and fault.start - FINEST <= time <= fault.end + kinds[fault.kind] + FINEST
 
 
 def _what(read: Values, request: Asked, reached: Sequence[Answer], candidates: Sequence[Answer]) -> str:

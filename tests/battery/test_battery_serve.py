@@ -65,6 +65,10 @@ def test_one_client_after_the_other(where: str, protocol: str) -> None:
     patience.run(main())
 
 
+STIFFNESS = 0.003
+"""Ω of a cell that is simulated, at most."""
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_two_clients_at_once(protocol: str) -> None:
     async def main() -> None:
@@ -75,7 +79,9 @@ def test_two_clients_at_once(protocol: str) -> None:
         ):
             for _ in range(5):
                 snapshots = await asyncio.gather(one.read(), other.read())
-                assert snapshots[0].cells == pytest.approx(snapshots[1].cells, abs=0.01)
+                first, second = snapshots
+                step = abs(first.current - second.current)  # the load may have changed between the two
+                assert first.cells == pytest.approx(second.cells, abs=0.01 + STIFFNESS * step)
             for battery in one, other:
                 assert (battery.stats.rejected, battery.stats.stale) == ({}, int(protocol == "ant-legacy"))
                 assert battery.stats.answers == battery.stats.requests

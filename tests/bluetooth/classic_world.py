@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,10 +33,18 @@ class World:
     bluez: FakeBluez
 
     async def battery(
-        self, protocol: str = "ant", *, number: int = 1, serial: bool = True, clients: int = 1, known: bool = True
+        self,
+        protocol: str = "ant",
+        *,
+        number: int = 1,
+        serial: bool = True,
+        clients: int = 1,
+        known: bool = True,
+        options: Mapping[str, str] | None = None,
     ) -> Module:
-        """A battery in reach, switched on. known: paired with this computer."""
-        module = Module(self.radio.air, make_device(protocol), address(number), serial=serial, clients=clients)
+        """A battery in reach, switched on. known: paired with this computer. options: of the simulated battery."""
+        brain = make_device(protocol, options)
+        module = Module(self.radio.air, brain, address(number), serial=serial, clients=clients)
         await module.switch_on()
         if known:
             self.bluez.add(module.address, services=[SERIAL_PORT] if serial else [])

@@ -42,7 +42,7 @@ def test_read_info_and_record(protocol: str, faults: dict[str, Any], tmp_path: P
     path = tmp_path / "session.cap"
 
     async def scene(world: World) -> None:
-        module = await world.battery(protocol)
+        module = await world.battery(protocol, options={"load": "constant"})  # others jump from second to second
         vars(module.faults).update(faults)
         notes: list[str] = []
         name = f"rfcomm:{module.address}"

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
-from sink_data import info, sources
+from sink_data import day_after, info, sources
 
 import patience
 from antbms.sinks.mqtt import Config, Mqtt, make
 from antbms.timing import Timing
 
-QUICK = patience.timing(broker=8.0, broker_least=0.02, broker_most=0.1)
+QUICK = patience.timing(now=day_after, broker=8.0, broker_least=0.02, broker_most=0.1)
 """For brokers that answer, however loaded the machine is."""
 IMPATIENT = replace(QUICK, broker=1.0)
 """For brokers that do not."""

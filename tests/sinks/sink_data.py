@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+import patience
 from antbms.model import (
     QUANTITIES,
     Alarm,
@@ -30,6 +31,11 @@ def sample(quantity: Quantity, number: int) -> float | int | str:
     if quantity.name in ("state", "chemistry") or (quantity.kind is Kind.STATE and quantity.digits is None):
         return "charging" if quantity.name == "state" else "lfp"
     return number if not quantity.digits else round(number + 0.5, quantity.digits)
+
+
+def day_after() -> datetime:
+    """A wall clock a day ahead of the snapshots, in any year: what is older than a month waits for no broker."""
+    return NOON + timedelta(days=1, seconds=patience.now())
 
 
 def full(seconds: float = 0.0, battery: str = "garage", **changes: Any) -> Snapshot:

@@ -12,7 +12,7 @@ import jinja2
 import pytest
 import yaml
 from mosquitto import Broker, certificates, observer, program, run, wait
-from sink_data import full, info, sources
+from sink_data import day_after, full, info, sources
 
 import patience
 from antbms.model import Outcome
@@ -176,7 +176,7 @@ def test_the_broker_of_the_example_lets_through_what_is_needed(
     )  # fmt: skip
 
     async def main(after: Any) -> None:
-        sink = make(config, sources(info=info(), control=control), patience.timing(broker=8.0))
+        sink = make(config, sources(info=info(), control=control), patience.timing(now=day_after, broker=8.0))
         await sink.take([full()])
         async with asyncio.timeout(20):
             while sink.problem is not None or sink.waiting:  # noqa: ASYNC110

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from mosquitto import Broker, Observer, broker, observer, retained
-from sink_data import FakeSource, full, info, sources
+from sink_data import FakeSource, day_after, full, info, sources
 
 import patience
 from antbms.model import Outcome, Snapshot
 from antbms.sinks.mqtt import Config, Mqtt, make
 
-QUICK = patience.timing(broker=8.0, broker_least=0.02, broker_most=0.1)
+QUICK = patience.timing(now=day_after, broker=8.0, broker_least=0.02, broker_most=0.1)
 TOPIC = "homeassistant/device/antbms_aabbccddeeff/config"
 
 

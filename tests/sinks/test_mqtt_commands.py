@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from mosquitto import Broker, Observer, broker, observer
-from sink_data import NOON, full, info, sources
+from sink_data import NOON, day_after, full, info, sources
 
 import patience
 from antbms.errors import NoAnswer, Refused, Unconfirmed
@@ -23,7 +23,7 @@ from antbms.sinks.mqtt.connection import Connection, Incoming
 from antbms.sinks.mqtt.topics import Topics
 from antbms.timing import Timing
 
-QUICK = patience.timing(broker=8.0, broker_least=0.02, broker_most=0.1)
+QUICK = patience.timing(now=day_after, broker=8.0, broker_least=0.02, broker_most=0.1)
 CHARGE = "antbms/garage/switch/charge/set"
 RESULT = "antbms/garage/result"
 

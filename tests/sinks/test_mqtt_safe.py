@@ -10,14 +10,14 @@ import pytest
 from mosquitto import Broker, Observer, broker, observer, retained, wait
 from mqtt_stage import QUICK, play, sink, until
 from msgspec.structs import replace
-from sink_data import FakeSource, full, info, sources
+from sink_data import FakeSource, day_after, full, info, sources
 
 import patience
 from antbms.errors import SinkError, UsageError
 from antbms.monitor.lane import Lane
 from antbms.sinks.mqtt import Config, Mqtt, make
 
-SLOW = patience.timing(broker=60.0, broker_soon=0.2, broker_least=0.02, broker_most=0.1)
+SLOW = patience.timing(now=day_after, broker=60.0, broker_soon=0.2, broker_least=0.02, broker_most=0.1)
 """A broker that is frozen is not found out during the test."""
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mosquitto import broker, observer, wait
-from sink_data import NOON, full, sources
+from sink_data import NOON, day_after, full, sources
 
 import patience
 from antbms.errors import SinkError
@@ -171,7 +171,7 @@ def test_a_full_disk_is_told_and_what_was_kept_stays(tmp_path: Path) -> None:
 def test_after_an_outage_of_10000_readings_all_arrive_in_order(tmp_path: Path) -> None:
     """The broker is away at first; in the middle of the delivery it is restarted once."""
     count = 10_000
-    quick = patience.timing(broker=5.0, broker_least=0.02, broker_most=0.1)
+    quick = patience.timing(now=day_after, broker=5.0, broker_least=0.02, broker_most=0.1)
     snapshots = [full(number, cells=()) for number in range(count)]
     with broker(tmp_path / "mosquitto") as running, observer(running.port) as seen:
         running.stop()
@@ -202,11 +202,11 @@ import asyncio, sys
 sys.path[:0] = {path!r}
 from antbms.sinks.mqtt import Config, make
 from antbms.timing import Timing
-from sink_data import full, sources
+from sink_data import day_after, full, sources
 
 async def main():
     made = make(Config(host="127.0.0.1", port={port}, file={file!r}, home_assistant=False), sources(),
-                Timing(broker=20.0, broker_least=0.02, broker_most=0.1))
+                Timing(now=day_after, broker=20.0, broker_least=0.02, broker_most=0.1))
     for number in range({first}, {last}):
         await made.take([full(number)])
         print(number, flush=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mosquitto import Broker, Observer, broker, observer, wait
 from mqtt_stage import IMPATIENT, QUICK, play, sink, until
-from sink_data import full, sources
+from sink_data import day_after, full, sources
 
 import patience
 from antbms.errors import SinkError, UsageError
@@ -225,7 +225,7 @@ def test_tls_with_a_file_that_is_none(tmp_path: Path) -> None:
 
 
 def test_closing_beside_a_frozen_broker_takes_less_than_three_seconds(running: Broker, tmp_path: Path) -> None:
-    made = sink(running.port, tmp_path, timing=patience.timing(broker=60.0))
+    made = sink(running.port, tmp_path, timing=patience.timing(now=day_after, broker=60.0))
 
     async def main() -> None:
         loop = asyncio.get_running_loop()

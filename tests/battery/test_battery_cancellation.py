@@ -12,6 +12,7 @@ import pytest
 from battery_fakes import PROTOCOLS, Line, battery_over, board, descriptors, number_of, numbered, until
 
 import antbms
+import garbage
 import patience
 from antbms.battery import Battery
 from antbms.protocol import dialect
@@ -113,6 +114,7 @@ def test_nothing_is_left(where: str, protocol: str, told: bool, late: bool, tmp_
         async with somewhere(where, protocol) as address:
             await whole_life(address, protocol, None)  # what is opened once and for ever, is open
             await until(lambda: len(asyncio.all_tasks()) == 1)
+            garbage.collect()  # what other tests left to it
             before = descriptors()
             for at in range(1, 1000):
                 record = tmp_path / f"{at}.cap" if at % 2 else None

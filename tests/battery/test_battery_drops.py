@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import antbms
+import garbage
 import patience
 from antbms.sim import Device, make_device
 
@@ -127,6 +128,7 @@ def test_a_thousand_drops(place: str) -> None:
     async def main() -> dict[str, int]:
         outcomes: dict[str, int] = {}
         await one(LINES[place], "ant", 1000)  # what the first use of a library keeps is not a leak
+        garbage.collect()  # what other tests left to it
         before = descriptors(), len(asyncio.all_tasks())
         for at in range(0, DROPS, AT_ONCE):
             for outcome in await asyncio.gather(*(one(LINES[place], *pair) for pair in tried[at : at + AT_ONCE])):

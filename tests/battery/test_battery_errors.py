@@ -13,6 +13,7 @@ import pytest
 from battery_fakes import JUNK, PROTOCOLS, Line, battery_over, descriptors, silent, status
 
 import antbms
+import garbage
 import patience
 from antbms.errors import AntbmsError, LinkLost, NoAnswer, OpenError, Refused
 from antbms.protocol.jbd.frame import close_envelope
@@ -275,6 +276,7 @@ def test_a_port_that_goes_away_in_the_middle_of_an_answer(protocol: str | None) 
             assert str(error) == f"{end.name}: link lost: the port went away (unplugged, or out of range)"
 
     end: FarEnd
+    garbage.collect()  # what other tests left to it
     before = descriptors()
     patience.run(main())
     assert descriptors() == before

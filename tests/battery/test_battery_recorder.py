@@ -25,6 +25,7 @@ from battery_fakes import (
 )
 
 import antbms
+import garbage
 import patience
 from antbms.capture import Chunk, read_capture
 from antbms.errors import FileError, LinkLost, NoAnswer, Refused
@@ -218,6 +219,7 @@ def test_an_existing_file_is_not_overwritten(address: str, tmp_path: Path) -> No
     path.write_text("precious")
 
     async def fails(address: str) -> None:
+        garbage.collect()  # what other tests left to it
         before = descriptors()
         with pytest.raises(FileError, match=rf"^{re.escape(str(path))}: is there already$") as caught:
             async with antbms.open(address, record=path, timing=QUICK):
@@ -277,6 +279,7 @@ def test_a_full_disk_is_told_and_the_link_is_closed(room: int, monkeypatch: pyte
 
     async def main() -> None:
         async with serve_tcp(make_device("ant"), timing=QUICK) as address:
+            garbage.collect()  # what other tests left to it
             before = descriptors()
             with pytest.raises(FileError, match=r"(?i)no space left"):
                 await read_often(address, path)
@@ -290,6 +293,7 @@ def test_closing_closes_both(tmp_path: Path) -> None:
     path = tmp_path / "a.cap"
 
     async def main() -> None:
+        garbage.collect()  # what other tests left to it
         before = descriptors()
         line = Line(silent)
         pipe = recorded(line, path)

@@ -16,6 +16,7 @@ import pytest
 from battery_fakes import PROTOCOLS, REQUESTS, content, descriptors, overhear, until
 
 import antbms
+import garbage
 import patience
 from antbms.errors import FileError, LinkLost, NoAnswer, OpenError, UsageError
 from antbms.serve import serve, serve_pty, serve_tcp
@@ -124,6 +125,7 @@ def test_a_client_that_goes_in_the_middle_of_its_request(where: str, protocol: s
 @pytest.mark.parametrize("where", PLACES)
 def test_nothing_is_left_when_nobody_came(where: str) -> None:
     async def main() -> None:
+        garbage.collect()  # what other tests left to it
         before = descriptors()
         async with server(where, "ant"):
             assert descriptors() > before or not before
@@ -174,6 +176,7 @@ def test_only_this_machine_is_served() -> None:
 @pytest.mark.parametrize("pty", [False, pytest.param(True, marks=posix)])
 def test_serve_tells_its_address_and_runs_until_it_is_cancelled(pty: bool) -> None:
     async def main() -> None:
+        garbage.collect()  # what other tests left to it
         before = descriptors()
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = asyncio.ensure_future(

@@ -11,6 +11,7 @@ from typing import Any
 from classic_radio import SERIAL_PORT, Air, HostRadio, Module
 from fake_bluez import FakeBluez, system_bus
 
+import garbage
 import patience
 from antbms.sim import make_device
 from antbms.timing import Timing
@@ -73,6 +74,7 @@ def play(scene: Callable[[World], Coroutine[Any, Any, None]], rule: str = "") ->
 
     async def main() -> None:
         async with new_world() as world:
+            garbage.collect()  # what other tests left to it
             before = world.left()
             await scene(world)
             await until(lambda: world.left() == before, lambda: f"left behind: {world.left()}, was {before}")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import garbage
 import patience
 from antbms.errors import LinkLost, OpenError, UsageError
 from antbms.extras import how_to_install
@@ -373,6 +374,7 @@ def test_cancelled_opening_leaves_nothing(pty: Pty) -> None:
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
     patience.run(main())  # starts the threads of the event loop's pool: they hold nothing afterwards
+    garbage.collect()  # what other tests left to it
     before = descriptors()
     patience.run(main())
     assert descriptors() == before

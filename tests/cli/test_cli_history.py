@@ -192,8 +192,9 @@ def test_the_outage_that_goes_on_is_told_also_if_the_clock_was_ahead_before(caps
         "1 h 23 min: at 9000",
         "1 h 23 min: at 20000",
     ]
-    (_, line) = history_picture._offline([outage(0, 0, ended=False)], NOON, now, now + timedelta(hours=1))
-    assert line.endswith(", nobody knows how long: at 0")
+    for until, lasted in ((0, "nobody knows how long"), (0.9, "nobody knows how long"), (1, "1 s at least")):
+        (_, line) = history_picture._offline([outage(0, until, ended=False)], NOON, now, now + timedelta(hours=1))
+        assert line.endswith(f", {lasted}: at 0")
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -281,11 +281,17 @@ def _offline(outages: Sequence[Outage], start: datetime, end: datetime, now: dat
     if open_ones and open_ones[-1] not in longest:
         longest[-1] = open_ones[-1]
     for outage, until in sorted(longest, key=lambda pair: pair[0].since):
-        text = "" if outage.ended else " so far" if outage.goes_on(now) else " at least"
-        lasted = f"{duration((until - outage.since).total_seconds())}{text}"
-        if lasted == "0 s at least":
-            lasted = "nobody knows how long"
-        yield f"  {clock(outage.since)}, {lasted}: {outage.reason}"
+        yield f"  {clock(outage.since)}, {_lasted(outage, until, now)}: {outage.reason}"
+
+
+def _lasted(outage: Outage, until: datetime, now: datetime) -> str:
+    """How long, as far as it is known."""
+    seconds = (until - outage.since).total_seconds()
+    if outage.ended:
+        return duration(seconds)
+    if outage.goes_on(now):
+        return f"{duration(seconds)} so far"
+    return f"{duration(seconds)} at least" if seconds >= 1 else "nobody knows how long"
 
 
 def show_list(known: Sequence[Stored]) -> None:

@@ -1,9 +1,9 @@
 """Snapshots that show one thing each. Values are invented."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from antbms.model import Alarm, Doubt, Flag, Snapshot, SwitchState
+from antbms.model import Alarm, Doubt, Flag, Offline, Snapshot, SwitchState
 
 TIME = datetime(2026, 11, 22, 5, 0, 0, 123000, UTC)
 
@@ -41,3 +41,15 @@ DOUBTED = snapshot(
     ),
 )
 EMPTY = Snapshot(time=TIME, battery="x", protocol="jbd")
+COUNTERS = {"requests": 200, "answers": 150, "stale": 1, "opens": 2, "losses": 1, "rejected.checksum": 3}
+OFFLINE = Offline(time=TIME, battery="garage", since=TIME - timedelta(seconds=75), reason="not found in 10 s")
+
+
+class FakeWatch:
+    """A link of some faults."""
+
+    name, protocol, took, info = "garage", "ant", 0.12, None
+    error: Any = None
+    counters: Any = COUNTERS
+    failures = 0
+    next_try: float | None = None

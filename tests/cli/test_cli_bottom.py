@@ -1,24 +1,26 @@
-"""The picture below the log, on a terminal that breaks lines anew when it gets narrower, as most do."""
+"""The picture below the log, on terminals of both kinds that get narrower: they break lines anew, or crop them."""
 
 import io
 import re
+import sys
 from typing import Any
 
 import pytest
-from rich.console import Console, Group
+from rich.console import Group
 from rich.text import Text
 
-from antbms.cli.bottom import live_on
+from antbms.cli.drawing import bottom
 
 TOKENS = re.compile(r"\x1b\[\??[\d;]*[A-Za-z]|[^\x1b]")
 
 
 class Terminal(io.StringIO):
-    """What is on it: rows, and whether each goes on in the next."""
+    """What is on it: rows, and whether each goes on in the next. crops: as xterm, PuTTY and the Linux console do."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, crops: bool) -> None:
         super().__init__()
         self.width = width
+        self._crops = crops
         self._rows = [""]
         self._goes_on = [False]
         self._row = self._column = 0
@@ -56,6 +58,10 @@ class Terminal(io.StringIO):
 
     def resize(self, width: int) -> None:
         """The cursor stays with the letter that it stands on."""
+        if self._crops:
+            self.width, self._column = width, min(self._column, width - 1)
+            self._rows = [row[:width] for row in self._rows]
+            return
         old, ends, cursor, column = self._rows, self._goes_on, self._row, self._column
         self.width, self._rows, self._goes_on, self._row, self._column = width, [""], [False], 0, 0
         place = (0, 0)
@@ -67,6 +73,11 @@ class Terminal(io.StringIO):
             if not goes_on and number + 1 < len(old):
                 self.write("\n")
         self._row, self._column = place
+
+    @property
+    def text(self) -> str:
+        """Rows that go on are one line."""
+        return "".join(row if goes_on else f"{row}\n" for row, goes_on in zip(self._rows, self._goes_on, strict=True))
 
     @property
     def lines(self) -> list[str]:
@@ -82,21 +93,35 @@ def drawn(width: int) -> list[str]:
     return ["Battery", f"{'a':-<{width}}", f"{'b':-<{width}}"]
 
 
-@pytest.mark.parametrize("logs", [False, True])
-def test_nothing_is_left_of_the_picture_of_a_wider_terminal(logs: bool) -> None:
-    terminal = Terminal(100)
-    console = Console(file=terminal, width=100, height=20, force_terminal=True, legacy_windows=False)
-    live = live_on(console, picture, 100)
+WIDTHS = (100, 60, 25, 45, 10, 90, 99, 30, 100)
+
+
+@pytest.mark.parametrize("crops", [False, True], ids=["breaks", "crops"])
+@pytest.mark.parametrize("logs", [False, True], ids=["quiet", "logs"])
+@pytest.mark.parametrize("widths", [WIDTHS, WIDTHS[::-1], (60, 25), (25, 60)], ids=str)
+def test_no_line_of_the_log_is_lost_when_the_width_changes(
+    monkeypatch: pytest.MonkeyPatch, widths: tuple[int, ...], logs: bool, crops: bool
+) -> None:
+    terminal = Terminal(widths[0], crops=crops)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    live = bottom(picture)
+    live.console.legacy_windows = False
+    live.console.size = (widths[0], 40)  # type: ignore[assignment]
     live.start()
-    said = ["online"]
-    console.print("online")
-    for width in (100, 60, 45, 10, 90, 30, 100):
+    said = [f"warning {number}" for number in range(8)]
+    for line in said:
+        live.console.print(line)
+    for width in widths:
         terminal.resize(width)
-        console.size = (width, 20)  # type: ignore[assignment]
+        live.console.size = (width, 40)  # type: ignore[assignment]
         if logs:
-            console.print(f"now {width}")
+            live.console.print(f"now {width}")
             said.append(f"now {width}")
         live.refresh()
-        assert terminal.lines == [*said, *drawn(width)]
+        assert re.findall(r"warning \d|now \d+", terminal.text) == said
+        assert terminal.lines[-3:] == drawn(width)
+        if crops:  # the others keep rows of a picture that took more than it was drawn in
+            assert terminal.lines == [*said, *drawn(width)]
     live.stop()
-    assert terminal.lines == [*said, *drawn(100)]
+    assert terminal.lines[-3:] == drawn(widths[-1])

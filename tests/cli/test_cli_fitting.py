@@ -59,7 +59,7 @@ def pictures(of: Callable[[Callable[[Any], None]], Any], monkeypatch: pytest.Mon
     began = 0.0
 
     @contextmanager
-    def screen(draw: Any) -> Iterator[Callable[[], None]]:
+    def screen(*_: Any) -> Iterator[Callable[[], None]]:
         yield lambda: moments.append(round(virtual_time.now() - began, 3))
 
     monkeypatch.setattr(live_view, "screen", screen)

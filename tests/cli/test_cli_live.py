@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from cli_data import ALARMED, DOUBTED, EMPTY, TIME, snapshot
+from cli_data import ALARMED, COUNTERS, DOUBTED, EMPTY, OFFLINE, TIME, FakeWatch, snapshot
 from msgspec.structs import replace
 from rich.console import Console
 
@@ -19,19 +19,8 @@ from antbms.cli.quality import quality
 from antbms.cli.shown import Board
 from antbms.cli.trends import LETTERS, Trend, spark
 from antbms.errors import OpenError
-from antbms.model import Alarm, Offline
+from antbms.model import Alarm
 from antbms.timing import Timing
-
-COUNTERS = {"requests": 200, "answers": 150, "stale": 1, "opens": 2, "losses": 1, "rejected.checksum": 3}
-OFFLINE = Offline(time=TIME, battery="garage", since=TIME - timedelta(seconds=75), reason="not found in 10 s")
-
-
-class FakeWatch:
-    name, protocol, took, info = "garage", "ant", 0.12, None
-    error: Any = None
-    counters: Any = COUNTERS
-    failures = 0
-    next_try: float | None = None
 
 
 def session(*events: Any) -> Session:

@@ -5,19 +5,32 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO, cast
 
 from rich.console import Console, RenderableType
 from rich.constrain import Constrain
+from rich.text import Text
 
 from .bars import LINES, PLAIN, Style
 from .screen import can_show
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 WIDEST = 100
 """Columns; a wider picture is harder to read."""
 NARROWEST = 56
 """Columns below which numbers would be cut off: half a number is a wrong one."""
+NARROWEST_LIVE = 30
+"""The same of the live view, which puts more below each other."""
+NARROWEST_BOARD = 16
+"""And of the monitor's table, which leaves columns out."""
+TOO_NARROW = Text("window too narrow", "yellow", no_wrap=True, overflow="crop")
 SIDE = (0, 1)
 """Margins above and below, left and right."""
+
+Draw = Callable[[int, Style, int], RenderableType]
+"""Makes a picture for a width, a style of lines and a number of rows."""
 
 
 def put(
@@ -29,13 +42,13 @@ def put(
     piped: columns of what is no terminal; by default as on a terminal of usual size.
     """
     console = Console(highlight=False, emoji=False)
-    lines = can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows
+    style = _style(console)
     if not console.is_terminal and piped is not None:
         console = Console(highlight=False, emoji=False, width=piped)
     elif console.width < narrowest:
         console = Console(highlight=False, emoji=False, width=narrowest)
     width = min(console.width, widest)
-    drawn = draw(width, LINES if lines else PLAIN)
+    drawn = draw(width, style)
     if console.legacy_windows:  # its colours are no part of the text
         console.print(drawn, width=width)
         return
@@ -51,17 +64,49 @@ def is_screen() -> bool:
 
 
 @contextmanager
-def screen(draw: Callable[[int, Style, int], RenderableType], widest: int = WIDEST) -> Iterator[Callable[[], None]]:
+def screen(draw: Draw, narrowest: int = 1, widest: int = WIDEST) -> Iterator[Callable[[], None]]:
     """The whole terminal, which shows what `draw` makes for a width, a style and a number of rows, again whenever the
-    function that is yielded is called."""
+    function that is yielded is called.
+
+    narrowest: columns that it needs; a terminal with less shows a line that says so.
+    """
     from rich.live import Live
 
     console = Console(highlight=False, emoji=False)
-    style = LINES if can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows else PLAIN
+    with Live(
+        get_renderable=_anew(draw, console, narrowest, widest), console=console, screen=True, auto_refresh=False
+    ) as shown:
+        yield shown.refresh
+
+
+def bottom(draw: Draw, narrowest: int = 1, widest: int = WIDEST) -> Live:
+    """The same at the bottom of the terminal, below all that is printed meanwhile; to be started, refreshed and
+    stopped, from any thread.
+
+    Some terminals that get narrower break the lines of the picture, which then takes more rows than are wiped: the rest
+    stays. Others crop them; to wipe more would wipe lines of the log there.
+    """
+    from rich.live import Live
+
+    from ..monitor.streams import Direct
+
+    console = Console(file=cast(TextIO, Direct(sys.stdout)), highlight=False, emoji=False)
+    return Live(get_renderable=_anew(draw, console, narrowest, widest), console=console, auto_refresh=False)
+
+
+def _anew(draw: Draw, console: Console, narrowest: int, widest: int) -> Callable[[], RenderableType]:
+    """Draws for the size that the terminal has then."""
+    style = _style(console)
 
     def picture() -> RenderableType:
+        if console.width < narrowest:
+            return TOO_NARROW
         width = min(console.width, widest)
         return Constrain(draw(width, style, console.height), width)
 
-    with Live(get_renderable=picture, console=console, screen=True, auto_refresh=False) as shown:
-        yield shown.refresh
+    return picture
+
+
+def _style(console: Console) -> Style:
+    """The lines that can be shown."""
+    return LINES if can_show(LINES.full + LINES.parts + LINES.rest) and not console.legacy_windows else PLAIN

@@ -20,7 +20,7 @@ from ..timing import DEFAULT, Past, Timing
 from ..watching import Watch
 from .bars import LINES, Style
 from .cells import caption, cell_bars, cell_numbers, range_of, scale, short_caption
-from .drawing import SIDE, put, screen
+from .drawing import NARROWEST_LIVE, SIDE, put, screen
 from .fitting import Part, Step, fit
 from .labelled import labelled
 from .picture import gauge, switches, temperatures, troubles
@@ -243,7 +243,7 @@ def _styled(part: Part, style: str) -> Part:
 def live(session: Session) -> Iterator[Callable[[Event], None]]:
     """Shows the session on the terminal while the block runs; at the end its last picture stays there."""
     try:
-        with screen(session.draw) as refresh:
+        with screen(session.draw, NARROWEST_LIVE) as refresh:
             is_new = False
 
             async def tick() -> None:
@@ -268,4 +268,4 @@ def live(session: Session) -> Iterator[Callable[[Event], None]]:
                 ticking.cancel()
     finally:
         if session.has_begun:
-            put(session.draw)
+            put(session.draw, narrowest=NARROWEST_LIVE)

@@ -121,9 +121,9 @@ class Board:
 
     def _draw(self) -> None:
         if self._live is None:
-            from .bottom import bottom
+            from .drawing import NARROWEST_BOARD, bottom
 
-            self._live = bottom(self.picture)
+            self._live = bottom(self.picture, NARROWEST_BOARD)
             self._live.start()
         self._live.refresh()
 

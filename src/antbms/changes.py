@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from .asking import Asker
-from .errors import LinkError, LinkLost, NoAnswer, Refused, Unconfirmed, UsageError
+from .errors import MEANT, LinkError, LinkLost, NoAnswer, Refused, Unconfirmed, UsageError
 from .model import Outcome, Snapshot
 from .protocol.packet import Packet, Request
 from .protocol.settings import Command, Shows, Switch
@@ -51,9 +51,7 @@ async def command(asker: Asker, name: str, until: float | None = None, *, danger
         known = ", ".join(asker.spoken.COMMANDS)
         raise UsageError(f"{asker.name}: {asker.spoken.NAME} has no command {name!r}", f"There are: {known}.")
     if row.dangerous and not dangerous:
-        raise UsageError(
-            f"{asker.name}: {name} is dangerous: {row.text}", "Next: if it is meant, say --dangerous (dangerous=True)."
-        )
+        raise UsageError(f"{asker.name}: {name} is dangerous: {row.text}", MEANT)
     shown = await asker.snapshot()
     if row.at_rest:
         _check_rest(asker.name, row, shown)

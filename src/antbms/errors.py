@@ -21,6 +21,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+MEANT = "Next: if it is meant, say --dangerous (dangerous=True)."
+"""The hint of what is refused unless the caller says that it is meant."""
+
 
 def shown(text: str) -> str:
     """One line of names as a user or the system gave them, so that it can be printed and encoded anywhere.

@@ -29,6 +29,8 @@ PORT_OPTIONS = ("port_name", "port_instance", "port_serial_number")
 """Of esphome: which of the host's serial ports it is."""
 CHIP = "chip"
 """What a device is that has a number of its own; all else can be the same in two."""
+CELLS = "number of cells"
+"""What a device is that can be changed by a setting."""
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _BLUETOOTH = re.compile(r"[0-9A-F]{2}([:-]?[0-9A-F]{2}){5}", re.IGNORECASE)
 _COM = re.compile(r"(?:\\\\[.?]\\)?(COM\d+):?", re.IGNORECASE)
@@ -66,22 +68,30 @@ def signs(info: DeviceInfo, chips: Iterable[bytes]) -> dict[str, str]:
         "production date": info.produced,
         "pack id": info.pack_id,
         "serial number": info.serial,
-        "number of cells": info.cells,
+        CELLS: info.cells,
         CHIP: " ".join(chip.hex() for chip in chips if len(set(chip)) > 1),
     }
     return {word: str(value) for word, value in told.items() if value}
 
 
 def difference(noted: Mapping[str, str], here: Mapping[str, str]) -> str:
-    """In what another device differs from the one of a note, in words; nothing if it may be the same."""
-    words = comparable(noted, here)
-    return "; ".join(f"{word} {noted[word]}, here {here[word]}" for word in words if noted[word] != here[word])
+    """In what the device here differs from the one of a note, or does not say what that said; nothing if it is alike.
+
+    So an answer that is lost never makes two devices alike.
+    """
+    words = (word for word in compared(noted, here) if noted[word] != here.get(word))
+    return "; ".join(f"{word} {noted[word]}, here {here.get(word, 'not told')}" for word in words)
 
 
-def comparable(noted: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
-    """What can be compared. The number of the chip decides alone: names may be changed, and software renewed."""
-    words = [word for word in noted if word in here]
-    return [CHIP] if CHIP in words else words
+def is_open(noted: Mapping[str, str], here: Mapping[str, str]) -> bool:
+    """Whether they differ only in what is not told here: to ask again may help."""
+    words = compared(noted, here)
+    return any(word not in here for word in words) and all(here.get(word, noted[word]) == noted[word] for word in words)
+
+
+def compared(noted: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
+    """What is compared. The number of the chip decides alone: names may be changed, and software renewed."""
+    return [CHIP] if CHIP in noted and CHIP in here else list(noted)
 
 
 def stable_links(folder: Path = BY_ID) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from .errors import FileError, LinkError
 from .folders import STATE, state_folder
-from .identity import comparable, difference
+from .identity import compared, difference, is_open
 from .locks import hold
 
 
@@ -39,6 +39,16 @@ class Note(Struct, frozen=True, forbid_unknown_fields=True):
     new: int | None = None
     unsaved: bool = False
     device: dict[str, str] = {}
+
+    @property
+    def text(self) -> str:
+        """What is to be mended, in words."""
+        parts = (
+            "the factory mode was not left" if self.mode else "",
+            f"{self.setting} was being written (raw: {self.old} → {self.new})" if self.setting else "",
+            "what was written may not be saved" if self.unsaved else "",
+        )
+        return "; ".join(filter(None, parts))
 
 
 class InUse(LinkError):
@@ -67,45 +77,77 @@ class Journal:
         self._name = name
         self._shared = shared
         self._held = 0
-        self._device: dict[str, str] = {}
+        self._device: dict[str, str] | None = None
+        self._ignored: frozenset[str] = frozenset()
         self._digest = digest
-        self.path = state_folder() / "journal" / f"{digest}.json"
+        self._folder = state_folder() / "journal"
         self._lock = state_folder() / "locks" / f"{digest}.lock"
 
     def read(self) -> Note | None:
-        """The note that a run left behind; None if there is none, or it is of another protocol, or unreadable."""
-        note = _note_in(self.path)
-        return note if note and note.protocol == self._protocol else None
+        """The note that a run left behind, of the device that was met; None if there is none, or it is unreadable."""
+        return _note_in(self.path)
+
+    @property
+    def path(self) -> Path:
+        """Where the note of the device that was met is, or would be."""
+        notes = self.notes()
+        mine = [file for file, note in notes.items() if not self._other(note)]
+        names = (f"{self._digest}{f'-{number}' if number > 1 else ''}.json" for number in count(1))
+        free = next(file for file in map(self._folder.joinpath, names) if not file.exists())
+        return max(mine, key=lambda file: len(compared(notes[file].device, self._device or {})), default=free)
 
     def notes(self) -> dict[Path, Note]:
         """All notes of batteries that this key has stood for, by their files."""
+        return {file: note for file in self._files() if (note := _note_in(file))}
+
+    def unreadable(self) -> list[Path]:
+        """Files where notes are, and hold none: such as one that was edited wrongly."""
         files: list[Path] = []
-        with suppress(OSError):
-            files = sorted(self.path.parent.glob(f"{self._digest}*.json"))
-        return {file: note for file in files if (note := _note_in(file))}
+        for file in self._files():
+            try:
+                msgspec.json.decode(file.read_bytes(), type=Note)
+            except msgspec.MsgspecError:
+                files.append(file)
+            except OSError:  # it was removed just now
+                continue
+        return files
 
-    def meet(self, device: Mapping[str, str]) -> dict[Path, str]:
-        """From now on its note is that of this device; see `identity.signs`. A note that does not say of which device
-        it is counts as such, if there is no better one. Returns the files of other devices, and in what they differ.
+    def _files(self) -> list[Path]:
+        try:
+            return sorted(self._folder.glob(f"{self._digest}*.json"))
+        except OSError:
+            return []
+
+    def meet(self, device: Mapping[str, str], ignored: Collection[str] = ()) -> dict[Path, tuple[Note, str]]:
+        """From now on its note is that of this device, and of no other; see `identity.signs`. Until then it is any.
+
+        A note that does not say of which device it is counts as such, if there is no better one. ignored: the signs
+        that tell nothing. Returns the files of others, with their notes and in what they differ.
         """
-        notes, self._device = self.notes(), dict(device)
-        others = {file: why for file, note in notes.items() if (why := self._difference(note))}
-        mine = [file for file in notes if file not in others]
-        names = (f"{self._digest}{f'-{number}' if number > 1 else ''}.json" for number in count(1))
-        free = next(file for file in map(self.path.parent.joinpath, names) if file not in notes)
-        self.path = max(mine, key=lambda file: len(comparable(notes[file].device, device)), default=free)
-        return others
+        self._ignored = frozenset(ignored)
+        self._device = self._telling(device)
+        return {file: (note, why) for file, note in self.notes().items() if (why := self._other(note))}
 
-    def _difference(self, note: Note) -> str:
+    def _telling(self, device: Mapping[str, str]) -> dict[str, str]:
+        return {word: value for word, value in device.items() if word not in self._ignored}
+
+    def _other(self, note: Note) -> str:
+        """Why a note does not count as one of the device that was met; nothing if it does."""
         if note.protocol != self._protocol:
             return f"protocol {note.protocol}, here {self._protocol}"
-        return difference(note.device, self._device)
+        return "" if self._device is None else difference(self._telling(note.device), self._device)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a factory mode is noted of a device that may be the one that was met, which did not tell enough."""
+        noted = [note.device for note in self.notes().values() if note.mode and note.protocol == self._protocol]
+        return any(is_open(self._telling(device), self._device or {}) for device in noted)
 
     @property
     def signs(self) -> list[str]:
         """By what the device of its note was found to be the one that was met."""
         note = self.read()
-        return comparable(note.device, self._device) if note else []
+        return compared(self._telling(note.device), self._device or {}) if note else []
 
     @contextmanager
     def held(self, now: Callable[[], datetime], *, needed: bool = True) -> Iterator[None]:
@@ -163,19 +205,27 @@ class Journal:
 
         Raises `FileError` if that cannot be noted.
         """
-        before = self.read() or Note(self._key, self._protocol, device=self._device)
+        before = self.read() or Note(self._key, self._protocol, device=self._device or {})
         self._write(msgspec.structs.replace(before, mode=True))
 
     def writing(self, setting: str, old: int | None, new: int, *, mode: bool) -> None:
         """A setting is about to be written. Raises `FileError`."""
-        self._write(Note(self._key, self._protocol, mode, setting, old, new, unsaved=True, device=self._device))
+        self._write(Note(self._key, self._protocol, mode, setting, old, new, unsaved=True, device=self._device or {}))
 
     def written(self, *, mode: bool, unsaved: bool = True) -> None:
         """What was being written is known again. Raises `FileError`."""
         if mode or unsaved:
-            self._write(Note(self._key, self._protocol, mode=mode, unsaved=unsaved, device=self._device))
+            self._write(Note(self._key, self._protocol, mode=mode, unsaved=unsaved, device=self._device or {}))
         else:
             self._remove()
+
+    def left(self) -> None:
+        """The factory mode was left; a setting that is in question stays noted. Raises `FileError`."""
+        note = self.read()
+        if note is None or note.setting is None:
+            self.clear()
+        else:
+            self._write(msgspec.structs.replace(note, mode=False))
 
     def clear(self) -> None:
         """Nothing is left to mend. That something is unsaved stays noted."""

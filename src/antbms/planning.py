@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from .errors import NoAnswer, Refused, UsageError
+from .errors import MEANT, NoAnswer, Refused, UsageError
 from .model.events import Value
 from .protocol.relations import CURVE, GUESSED_BY, check_chemistry, check_relations, in_safe_order, relations
 from .protocol.settings import Danger, Raw, Setting, check_limits, pack_raw, raw_of, value_of
@@ -15,9 +15,6 @@ from .writing import Change
 
 ALONE = "It tells others in the same way: this one is locked, or it does not have it."
 AGAIN = "Next: the same command again, nearer to the battery, and with no other program on its link."
-MEANT = "If it is meant: --dangerous (dangerous=True)."
-
-
 DANGEROUS = "a wrong value can make the battery unsafe or unusable"
 
 
@@ -52,10 +49,7 @@ def raws_wanted(
         if row.danger is Danger.SHOWN or row.is_text or row.date:
             raise UsageError(f"{battery}: {name} is only shown, never written")
         if row.danger is Danger.DANGEROUS and not dangerous:
-            raise UsageError(
-                f"{battery}: {name} is dangerous: {DANGEROUS}",
-                "Next: if it is meant, say --dangerous (dangerous=True).",
-            )
+            raise UsageError(f"{battery}: {name} is dangerous: {DANGEROUS}", MEANT)
         check_limits(row, value)
         wanted[name] = raw_of(row, value)
     return wanted

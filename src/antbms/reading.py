@@ -7,7 +7,7 @@ answered, and if the link loses so little that it is not the link.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -58,7 +58,8 @@ class Reader:
     async def read(self, pages: Sequence[Page], *, inside: bool, optional: bool = False) -> Found:
         """What the pages hold. inside: in factory mode. optional: if the first is silent, the rest is not asked.
 
-        Raises `NoAnswer` if the link is gone, `LinkLost`, `PasswordNeeded`, and `Refused` if the factory mode is lost.
+        Raises `NoAnswer` if the link is gone, `LinkLost`, `PasswordNeeded`, and `Refused` if the factory mode is lost,
+        or if nothing was told, and some refused.
         """
         reading = _Reading(self._asker, inside)
         asked = [page for page in pages if page.requests not in self._absent]
@@ -68,7 +69,9 @@ class Reader:
         absent = await reading.again()
         self._absent |= {page.requests for page in absent}
         silent = tuple(row.name for page in pages if page.requests in self._absent for row in page.rows)
-        denied = frozenset(row.name for page in reading.refused for row in page.rows)
+        if reading.refusal and not (reading.told or optional):
+            raise reading.refusal
+        denied = frozenset(row.name for page in reading.refused for row in page.rows if reading.told)
         return Found(reading.raws, reading.untold, silent, denied)
 
     async def sure(self, pages: Sequence[Page], *, inside: bool) -> dict[str, Raw]:
@@ -100,11 +103,12 @@ class _Reading:
         self.raws: dict[str, Raw] = {}
         self.untold: dict[str, str] = {}
         self.refused: list[Page] = []
+        self.refusal: Refused | None = None  # the last of them
+        self.told: Page | None = None  # the last page that was told
         self._asker = asker
         self._inside = inside
         self._silent: list[tuple[Page, int]] = []  # and how many requests for it got no answer
         self._alive: Page | None = None  # the last page that was answered
-        self._told: Page | None = None  # the last page that was told
         self._requests = asker.link.stats.requests
         self._began = self._unanswered()
 
@@ -159,41 +163,55 @@ class _Reading:
             raise
         except Refused as error:
             self.refused.append(page)
+            self.refusal = error
             if self._inside:
                 await self._check_mode(error)
+            self._alive = self.told if self._inside else page
             self.untold |= {row.name: error.reason for row in page.rows}
             return True
-        self._alive = self._told = page
+        self._alive = self.told = page
         self.raws |= self._asker.spoken.raws(page, packets)
         return True
 
     async def _check_alive(self) -> None:
-        """Ask for what must be answered. Raises `NoAnswer` if it is not: then it is the link."""
+        """Ask for what must be answered. Raises `NoAnswer` if it is not: then it is the link.
+
+        A refusal is an answer as well, of a board that tells others; else it is raised.
+        """
         try:
-            await ask(self._asker, self._alive or self._first(), self._inside)
+            await ask(self._asker, self._alive or next(self._others(), self._silent[0][0]), self._inside)
         except NotThere:
             pass
+        except PasswordNeeded:
+            raise
         except Refused as error:
-            if not self._inside:
+            if self._inside:
+                raise _mode_lost(error) from None
+            if not self.told:
                 raise
-            raise _mode_lost(error) from None
 
     async def _check_mode(self, error: Refused) -> None:
         """Whether it is this register alone that is refused. Raises `Refused` unless another one is told.
 
         That another one is not there proves nothing: a board may say so outside of the mode as well.
         """
-        try:
-            await ask(self._asker, self._told or self._first(), True)
-        except Refused:
-            raise _mode_lost(error) from None
+        for page in [self.told] if self.told else self._others():
+            try:
+                await ask(self._asker, page, True)
+            except NotThere:
+                continue
+            except Refused:
+                break
+            self.told = page
+            return
+        raise _mode_lost(error)
 
-    def _first(self) -> Page:
-        """The first page of the table that was neither silent nor refused."""
+    def _others(self) -> Iterator[Page]:
+        """The pages of the whole table that were neither silent nor refused."""
         spoken, useless = self._asker.spoken, [page.requests for page in self.refused]
         useless += [page.requests for page, _ in self._silent]
         pages = (page for row in spoken.SETTINGS.values() for page in spoken.pages([row], factory=self._inside))
-        return next(page for page in pages if page.requests not in useless)
+        return (page for page in pages if page.requests not in useless)
 
 
 def _mode_lost(error: Refused) -> Refused:

@@ -204,10 +204,14 @@ class Registers:
 
         mended: the note of it, and of what was being written, is over. Raises `NoAnswer`, `Refused`, `LinkLost`.
         """
+        await self.let_out()
+        self._left(mended=mended)
+
+    async def let_out(self) -> None:
+        """The same, and nothing is noted of it."""
         factory = self._asker.spoken.FACTORY
         if factory is not None:
             await self._asker.ask((factory.leave,))
-        self._left(mended=mended)
 
     async def _enter(self, factory: Factory) -> None:
         self._journal.entered()
@@ -236,11 +240,10 @@ class Registers:
 
     def _left(self, *, mended: bool = True) -> None:
         self._inside = False
-        note = self._journal.read()
-        if mended or note is None or note.setting is None:
+        if mended:
             self._journal.clear()
-        elif note.new is not None:  # the mode is left, but a write is in question
-            self._journal.writing(note.setting, note.old, note.new, mode=False)
+        else:
+            self._journal.left()
 
 
 def _text(row: Setting, raw: Raw | None) -> str:

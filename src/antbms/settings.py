@@ -114,10 +114,10 @@ class Settings:
             wanted = raws_wanted(self._asker.name, rows, values, dangerous=dangerous)
             if self._journal.notes():
                 await self._meeting.meet(await self._info(None), wanted)
+            if self.unsaved:
+                self._meeting.check_unsaved(dangerous=dangerous)
             found = await self._read(usual(rows, wanted))
             planned = self._plan(status, rows, found, wanted, dangerous)
-            if self.unsaved:
-                self._meeting.check_unsaved(planned.changes, dangerous=dangerous)
         outcomes = [change.outcome(confirmed=False) for change in planned.changes]
         return [
             replace(outcome, text=f"{outcome.text} (only with --dangerous: {why})")
@@ -157,14 +157,14 @@ class Settings:
         wanted = raws_wanted(self._asker.name, rows, values, dangerous=dangerous)
         device = await self._info(None)
         await self._meeting.meet(device, wanted)
-        again = self.unsaved
+        again, sure = self.unsaved, self._meeting.is_sure
+        if again:
+            self._meeting.check_unsaved(dangerous=dangerous)
         done: list[Change] = []
         try:
             async with self._registers.mode() as mode:
                 found = await self._read(usual(rows, wanted))
                 changes = self._plan(status, rows, found, wanted, dangerous).changes
-                if again:
-                    self._meeting.check_unsaved(changes, dangerous=dangerous)
                 if changes:
                     self._make_backup(device, rows, found)
                     await self._write_all(rows, dict(found.raws), changes, done, on_outcome)
@@ -172,7 +172,8 @@ class Settings:
                     await self._finish(done, self._registers.save())
                     mode.keep = True
             if again:
-                self._tell("saved what an earlier run wrote, for its saving was not acknowledged")
+                what = "what an earlier run wrote" if sure else "what an earlier run may have written to this battery"
+                self._tell(f"saved {what}, for its saving was not acknowledged")
             if changes:
                 await self._verify(done)
         except NotSaved as error:
@@ -191,18 +192,39 @@ class Settings:
 
         Raises `LinkLost`; what cannot be mended now is said, and kept for the next contact.
         """
+        for file in self._journal.unreadable():
+            self._tell_once(f"a note of an earlier run on this link cannot be read, so nothing is mended by it: {file}")
         if not any(note.mode or note.setting for note in self._journal.notes().values()):
             return
         async with self._asker.lock:
             try:
                 with self._journal.held(self._asker.timing.now):
-                    note = await self._meeting.note()  # the program that wrote it may have ended well meanwhile
+                    note = await self._met()  # the program that wrote it may have ended well meanwhile
                     if note and (note.mode or note.setting):
                         await self._mend(note)
             except InUse as error:
                 self._tell(error.reason)
             except (NoAnswer, FileError, Refused) as error:
                 self._tell(f"an earlier run was cut off, which cannot be mended now: {error.reason}")
+
+    async def _met(self) -> Note | None:
+        """The note of an earlier run, if it is one of this battery, as far as can be known.
+
+        One that does not even tell its status may still have to be let out of its factory mode, which does nothing
+        else; the note stays. Raises `NoAnswer` if that cannot be done, or if there are notes of several.
+        """
+        try:
+            return await self._meeting.first()
+        except (NoAnswer, Refused):
+            note = self._journal.read()
+            if len(self._journal.notes()) > 1 or not (note and note.mode):
+                raise
+        await self._registers.let_out()
+        self._tell(
+            "an earlier run was cut off while the battery was in factory mode: it has been left; who it is, it "
+            "does not tell, so the note of that is kept"
+        )
+        return None
 
     async def _mend(self, note: Note) -> None:
         if note.mode:

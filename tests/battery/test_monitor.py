@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import gc
 import logging
+import weakref
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -20,6 +22,7 @@ from antbms.model import Event, Offline, Outcome, Snapshot
 from antbms.monitor import Lane, Monitor
 from antbms.sinks import store
 from antbms.timing import Timing
+from antbms.watching import Watch
 from virtual_time import AtOnce, now, run, timing, wall_clock
 
 Log = pytest.LogCaptureFixture
@@ -473,6 +476,30 @@ def test_a_wrong_password_ends_that_battery_only(caplog: Log) -> None:
     assert lasted == pytest.approx([3, 603, 1203, 1803], abs=1.0), "it is known to be offline since the first attempt"
     assert len(of("COM9", good.events)) > 1990
     assert caplog.text.count("not tried again before a restart") == 1
+
+
+def test_a_battery_that_is_given_up_is_not_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, made = World(), list[weakref.ref[Watch]]()
+
+    async def refuse(*_: Any, **__: Any) -> Any:
+        raise WrongPassword("COM9: the password is wrong")
+
+    def watch(*arguments: Any, **more: Any) -> Watch:
+        one = Watch(*arguments, **more)
+        made.append(weakref.ref(one))
+        return one
+
+    async def main() -> None:
+        at = asyncio.get_running_loop().call_later
+        at(100, lambda: (gc.collect(), alive.append(made[0]() is not None)))
+        await monitored(Monitor(config("COM9"), timing(), {}), 200)
+
+    alive: list[bool] = []
+    world.open_pipe = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr("antbms.monitor.watched.Watch", watch)
+    with worlds(COM9=world):
+        run(main())
+    assert (len(made), alive) == (1, [False])
 
 
 def test_an_outage_has_one_beginning_also_if_watching_begins_anew_and_the_clock_is_set() -> None:

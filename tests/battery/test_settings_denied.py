@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from battery_fakes import Line, battery_over
-from memory_board import MemoryBoard, jbd_frame
+from battery_fakes import Line
+from denying_board import Denying, with_board
+from memory_board import MemoryBoard
 
 from antbms.battery import Battery
 from antbms.cli.main import run as command
-from antbms.errors import AntbmsError, NoAnswer, Refused, UsageError
+from antbms.errors import MEANT, NoAnswer, Refused, UsageError
 from antbms.protocol.packet import Packet
-from virtual_time import run
 
 LOWER = {"cell_overvoltage": 3.6}
 PARTNER = "cell_overvoltage_recovery"
@@ -25,41 +25,6 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-class Denying(MemoryBoard):
-    """refusals: name of a setting → the status that refuses it, in factory mode; lost: those without an answer."""
-
-    def __init__(self, *denied: str, lost: tuple[str, ...] = (), **refusals: int) -> None:
-        super().__init__("jbd")
-        rows = self.spoken.SETTINGS
-        self.refusals = {
-            rows[name].address: status for name, status in {**dict.fromkeys(denied, 0x81), **refusals}.items()
-        }
-        self.lost = {rows[name].address for name in lost}
-        self.ends_with: int | None = None  # asked for this register, it leaves its factory mode first
-
-    def _jbd_register(self, raw: bytes, packet: Packet) -> bytes | None:
-        register = packet.envelope["register"]
-        if register == self.ends_with:
-            self.factory = False
-        if register in self.lost:
-            return b""
-        if register in self.refusals and (self.factory or self.refusals[register] == 0x80):
-            return jbd_frame(register, self.refusals[register])
-        return super()._jbd_register(raw, packet)
-
-
-def with_board(board: MemoryBoard, work: Callable[[Battery], Awaitable[Any]], notes: list[str] | None = None) -> Any:
-    async def main() -> Any:
-        on_note = notes.append if notes is not None else None
-        async with battery_over(Line(board), protocol="jbd", on_note=on_note) as battery:
-            return await work(battery)
-
-    try:
-        return run(main())
-    except AntbmsError as error:
-        return error
-
-
 def write(values: dict[str, Any], **more: Any) -> Callable[[Battery], Awaitable[Any]]:
     return lambda battery: battery.settings.write(values, **more)
 
@@ -70,7 +35,7 @@ def test_a_partner_that_is_refused_is_told_as_that_and_must_be_meant() -> None:
     assert isinstance(error, UsageError)
     assert str(error) == f"COM9: cell_overvoltage cannot be checked: the battery refuses to tell {PARTNER}"
     assert "denied" in error.hints[0]
-    assert error.hints[-1] == "If it is meant: --dangerous (dangerous=True)."
+    assert error.hints[-1] == MEANT
     assert (board.writes, board.factory, board.saved) == ([], False, 0)
     notes: list[str] = []
     (outcome,) = with_board(board, write(LOWER, dangerous=True), notes)
@@ -113,7 +78,7 @@ def test_a_chemistry_that_is_not_known_must_be_meant(how: str) -> None:
     why = "the battery refuses to tell cell_overvoltage" if how == "refused" else "cell_overvoltage is not there, or"
     assert f"pack_overvoltage cannot be checked: {why}" in str(error)
     assert not board.writes
-    assert error.hints[-1] == "If it is meant: --dangerous (dangerous=True)."
+    assert error.hints[-1] == MEANT
     (outcome,) = with_board(board, write({"pack_overvoltage": 29.0}, dangerous=True))
     assert outcome.confirmed
 

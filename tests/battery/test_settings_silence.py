@@ -10,7 +10,7 @@ from memory_board import MemoryBoard
 
 from antbms.backup import left_out, load, save
 from antbms.battery import Battery
-from antbms.errors import AntbmsError, NoAnswer, Refused, UsageError
+from antbms.errors import MEANT, AntbmsError, NoAnswer, Refused, UsageError
 from antbms.protocol.packet import Packet
 from virtual_time import now, run
 
@@ -212,7 +212,7 @@ def test_a_change_whose_partner_is_silent_must_be_meant(protocol: str) -> None:
     error = with_board(board, write)
     assert isinstance(error, UsageError)
     assert f"cell_overvoltage cannot be checked: {PARTNER} is not there, or does not answer" in str(error)
-    assert error.hints[-1] == "If it is meant: --dangerous (dangerous=True)."
+    assert error.hints[-1] == MEANT
     assert (board.writes, board.factory) == ([], False)
     notes: list[str] = []
     board = Silent(protocol, {address_of(protocol, PARTNER): ALWAYS})

@@ -196,6 +196,8 @@ def restore(
         rows, values = await _read(battery, None, complete=True)
         if only is not None and only not in (groups := dict.fromkeys(row.group for row in rows.values())):
             raise UsageError(f"no group is called {only!r}", f"There are: {', '.join(groups)}.")
+        if not values:
+            raise NoAnswer(f"{battery.name}: the battery told no settings: nothing was restored")
         found = differences(saved, rows, values)
         denied = battery.settings.denied
         untold = {

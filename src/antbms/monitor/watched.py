@@ -73,14 +73,19 @@ class Watched:
     async def run(self, delay: float) -> None:
         """Watch, beginning after `delay` s. Ends only when cancelled."""
         await asyncio.sleep(delay)
+        reason = await self._follow_on()
+        while True:  # as a watch does, so that everybody knows how long it has been offline
+            self._fail(reason)
+            await asyncio.sleep(self._timing.remind)
+
+    async def _follow_on(self) -> str:
+        """Watch, again after each failure, until the password is wrong; in words."""
         while True:
             try:
                 await self._follow()
             except WrongPassword as error:
                 self._say(logging.ERROR, f"{error.reason}; it is not tried again before a restart", *error.hints)
-                while True:  # as a watch does, so that everybody knows how long it has been offline
-                    self._fail(error.reason)
-                    await asyncio.sleep(self._timing.remind)
+                return error.reason
             except Exception as error:  # noqa: BLE001 - also a mistake of ours must not end the others
                 if isinstance(error, AntbmsError):
                     reason, hints, cause = error.reason, error.hints, None

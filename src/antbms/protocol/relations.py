@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..errors import UsageError
+from ..errors import MEANT, UsageError
 from ..model.events import Value
 from .settings import Setting, format_value
 
@@ -120,7 +120,7 @@ def check_chemistry(
             raise UsageError(
                 f"{name} = {format_value(rows[name], value)} is not for {kind} cells: "
                 f"{least:.2f} to {most:.2f} V ({why})",
-                "If it is meant: --dangerous (dangerous=True).",
+                MEANT,
             )
 
 

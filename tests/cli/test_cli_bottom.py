@@ -9,7 +9,7 @@ import pytest
 from rich.console import Group
 from rich.text import Text
 
-from antbms.cli.drawing import bottom
+from antbms.cli.drawing import bottom, screen
 
 TOKENS = re.compile(r"\x1b\[\??[\d;]*[A-Za-z]|[^\x1b]")
 
@@ -125,3 +125,38 @@ def test_no_line_of_the_log_is_lost_when_the_width_changes(
             assert terminal.lines == [*said, *drawn(width)]
     live.stop()
     assert terminal.lines[-3:] == drawn(widths[-1])
+
+
+ECHO = "^C"
+"""Is put where the cursor stands when Ctrl-C is pressed."""
+
+
+@pytest.mark.parametrize("width", [100, 60, 30])
+def test_ctrl_c_leaves_no_trace_in_a_picture_that_is_as_wide_as_the_window(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    terminal = Terminal(width, crops=True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    live = bottom(picture)
+    live.console.legacy_windows = False
+    live.console.size = (width, 40)  # type: ignore[assignment]
+    live.console.print("a warning")
+    live.start()
+    for _ in range(3):
+        live.refresh()
+        terminal.write(ECHO)
+    live.stop()
+    terminal.write("stopped")
+    assert terminal.lines == ["a warning", *drawn(width), "stopped"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its old console has other commands")
+def test_ctrl_c_stays_not_before_what_follows_where_there_is_no_second_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal(80, crops=True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with screen(picture):
+        terminal.write(ECHO)
+    terminal.write("the last picture")
+    assert terminal.lines == ["the last picture"]

@@ -15,7 +15,7 @@ from antbms.cli.board import draw
 from antbms.cli.live import Session
 from antbms.cli.picture import picture
 from antbms.cli.plain_line import plain_line
-from antbms.cli.quality import quality
+from antbms.cli.quality import pace, quality
 from antbms.cli.shown import Board
 from antbms.cli.trends import LETTERS, Trend, spark
 from antbms.errors import OpenError
@@ -88,7 +88,7 @@ def test_being_offline_is_told_with_the_way_out() -> None:
 
 
 def test_a_battery_that_is_away_has_no_rate_but_attempts() -> None:
-    one = session(*readings(3))
+    one = session(*readings(4))
     assert "a second" in text(one.draw(80))
     one.add(OFFLINE)
     one.watch.failures, one.watch.next_try = 3, 100.0  # type: ignore[misc]
@@ -96,6 +96,23 @@ def test_a_battery_that_is_away_has_no_rate_but_attempts() -> None:
     assert "a second" not in shown
     assert "answered in" not in shown
     assert re.search(r"tried in vain 3 times · next attempt in 1 min 3\d s", shown)
+
+
+def test_a_rate_is_told_when_it_is_known() -> None:
+    """The first reading comes when the link is ready, the next ones on the beat again."""
+    beat = [0.6, 1.0, 2.0, 3.0]
+    for count in range(4):
+        assert not list(pace(beat[:count], 1.0, 0.12))
+    assert next(pace(beat, 1.0, 0.12)) == "readings 1.0 a second"
+    assert next(pace([0.0, 0.1, 2.1, 4.1, 6.1], 1.0, 0.12)) == "readings every 2.0 s"
+
+
+def test_how_to_end_it_is_told_while_it_runs() -> None:
+    for one in (session(*readings(3)), session(OFFLINE)):
+        for style in (LINES, PLAIN):
+            assert "Ctrl-C ends" in text(one.draw(80, style, 40)).splitlines()[1]
+        assert "Ctrl-C ends" in text(one.draw(30, LINES, 40), 30)
+        assert "Ctrl-C" not in text(one.draw(80))  # the last picture
 
 
 def test_a_battery_that_was_never_read_has_attempts_as_well() -> None:
@@ -151,7 +168,7 @@ def test_what_is_left_out_is_said_and_repeated_things_go_first() -> None:
     for rows in (5, 8, 12):
         assert any("higher window" in line for line in fitted(sixteen, 80, rows))
     high = text(sixteen.draw(80, LINES, 60))
-    assert high == text(sixteen.draw(80))
+    assert high.replace(" Ctrl-C ends", "─" * 12) == text(sixteen.draw(80))
 
 
 def test_nothing_is_left_on_the_terminal_before_anything_is_known() -> None:

@@ -110,6 +110,27 @@ def test_a_torn_last_line_is_ended_first(tmp_path: Path) -> None:
     assert lines[3] == lines[1]
 
 
+@pytest.mark.parametrize("left", [1, 3, 4, 12, 13, 40, -1])
+def test_a_header_that_was_torn_is_completed(tmp_path: Path, left: int) -> None:
+    """A crash in the very first write."""
+    path = tmp_path / "a.csv"
+    log(path, snapshot())
+    whole = path.read_bytes()
+    header = whole.splitlines()[0]
+    path.write_bytes(header[:left])
+    log(path, snapshot(), snapshot())
+    assert path.read_bytes() == whole + whole.splitlines(keepends=True)[1]
+
+
+@pytest.mark.parametrize("before", ["time,battery\n", "time,battery,protocol,x", "tine"])
+def test_what_is_not_the_beginning_of_the_header_is_not_completed(tmp_path: Path, before: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(before, newline="")
+    with pytest.raises(UsageError, match="other columns"):
+        log(path, snapshot())
+    assert path.read_bytes() == before.encode()
+
+
 def test_other_columns_are_refused_and_the_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     log(path, snapshot())

@@ -21,8 +21,9 @@ class CsvLog:
     """A context that is called with each event. Only readings become rows. on_note: told what is worth a remark.
 
     The first reading of a new file makes its columns. A file that exists must have those of this battery; details may
-    differ, as a device does not report all of them always. A last line that was torn is ended first. Every row is with
-    the system before the next reading. Raises `FileError`, and `UsageError` if the columns are others.
+    differ, as a device does not report all of them always. A last line that was torn is ended first; if it was the line
+    of the columns, it is completed. Every row is with the system before the next reading. Raises `FileError`, and
+    `UsageError` if the columns are others.
     """
 
     def __init__(self, path: Path, on_note: Callable[[str], None]) -> None:
@@ -30,8 +31,8 @@ class CsvLog:
         self._on_note = on_note
         self._count = 0
         self._columns: list[str] = []
-        self._is_torn = self._is_new = False
-        self._is_checked = False
+        self._torn = b""  # what ends a line that was torn
+        self._is_new = self._is_checked = False
         self._left_out: set[str] = set()
 
     def __enter__(self) -> CsvLog:
@@ -46,7 +47,7 @@ class CsvLog:
             append(self._path, b"")  # what cannot be written is told now
             with self._path.open("rb") as before:
                 self._columns = columns_in(before)
-                self._is_torn = is_torn(before)
+                self._torn = b"\n" if is_torn(before) else b""
         return self
 
     def __exit__(
@@ -74,6 +75,10 @@ class CsvLog:
 
     def _check(self, row: Iterable[str]) -> None:
         """Compare with what the file holds, but for details."""
+        self._is_checked = True
+        if rest := self._rest_of(csv_text([row]).encode()):
+            self._columns, self._torn = list(row), rest
+            return
         ours, theirs = list(fixed(row)), list(fixed(self._columns))
         if ours != theirs:
             missing = [name for name in ours if name not in theirs]
@@ -84,7 +89,14 @@ class CsvLog:
                 f"{self._path}: has other columns than this battery ({words or 'in another order'})",
                 "Next: give another file, one for each battery.",
             )
-        self._is_checked = True
+
+    def _rest_of(self, header: bytes) -> bytes:
+        """What completes the line of the columns, if the file holds only its beginning."""
+        with self._in_words():
+            if not self._torn or self._path.stat().st_size >= len(header):
+                return b""
+            before = self._path.read_bytes()
+        return header.removeprefix(before) if header.startswith(before) else b""
 
     def _leave_out(self, names: set[str]) -> None:
         for name in sorted(names - self._left_out):
@@ -97,8 +109,8 @@ class CsvLog:
             if not self._path.exists() or not self._path.stat().st_size:  # new, or taken away meanwhile
                 append(self._path, csv_text([self._columns, *rows]).encode())
             else:
-                append(self._path, (b"\n" if self._is_torn else b"") + csv_text(rows).encode())
-            self._is_torn = False
+                append(self._path, self._torn + csv_text(rows).encode())
+            self._torn = b""
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:

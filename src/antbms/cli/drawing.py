@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO, cast
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.constrain import Constrain
+from rich.control import Control
+from rich.segment import ControlType
 from rich.text import Text
 
 from .bars import LINES, PLAIN, Style
@@ -76,7 +78,10 @@ def screen(draw: Draw, narrowest: int = 1, widest: int = WIDEST) -> Iterator[Cal
     with Live(
         get_renderable=_anew(draw, console, narrowest, widest), console=console, screen=True, auto_refresh=False
     ) as shown:
-        yield shown.refresh
+        try:
+            yield shown.refresh
+        finally:  # where there is no second screen, what follows would begin behind this picture and the `^C`
+            console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
 
 
 def bottom(draw: Draw, narrowest: int = 1, widest: int = WIDEST) -> Live:
@@ -84,14 +89,22 @@ def bottom(draw: Draw, narrowest: int = 1, widest: int = WIDEST) -> Live:
     stopped, from any thread.
 
     Some terminals that get narrower break the lines of the picture, which then takes more rows than are wiped: the rest
-    stays. Others crop them; to wipe more would wipe lines of the log there.
+    stays. Others crop them; to wipe more would wipe lines of the log there. The cursor stands in an empty line below:
+    the `^C` that a terminal shows would break the last line of a picture that is as wide as the window.
     """
     from rich.live import Live
 
     from ..monitor.streams import Direct
 
     console = Console(file=cast(TextIO, Direct(sys.stdout)), highlight=False, emoji=False)
-    return Live(get_renderable=_anew(draw, console, narrowest, widest), console=console, auto_refresh=False)
+    anew = _anew(draw, console, narrowest, widest)
+    live: Live | None = None  # while it is made
+
+    def picture() -> RenderableType:
+        return Group(anew(), Text()) if live is not None and live.is_started else anew()
+
+    live = Live(get_renderable=picture, console=console, auto_refresh=False)
+    return live
 
 
 def _anew(draw: Draw, console: Console, narrowest: int, widest: int) -> Callable[[], RenderableType]:

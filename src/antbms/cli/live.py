@@ -34,6 +34,7 @@ FEW = 3
 """Alarms and doubts that are shown where there is no room for all."""
 TICK = 1.0
 """s between two pictures when nothing comes. A second picture of what was just drawn would double the cost."""
+HOW_TO_END = Text("Ctrl-C ends", "dim")
 LEAST_NAME = 8
 """Letters that are left of a name."""
 STEPS = (
@@ -111,7 +112,8 @@ class Session:
             parts += [_styled(part, "dim") for part in values] if self._offline else values
         parts += self._link(inner)
         parts = [Part(name, tuple(one and Padding(one, SIDE) for one in variants)) for name, variants in parts]
-        rule = Part("rule", (Rule(style="dim", characters=style.line), None))
+        told = HOW_TO_END if rows is not None else ""  # not in the last picture
+        rule = Part("rule", (Rule(told, style="dim", characters=style.line, align="right"), None))
         return fit([parts[0], rule, *parts[1:]], STEPS, rows)
 
     def _head(self, width: int, style: Style) -> Text:

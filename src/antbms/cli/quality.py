@@ -7,11 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..watching import Watch
 from .wording import duration, several, times
 
+BEAT = 3
+"""Readings from which their rate is told."""
+
 
 def pace(moments: Sequence[float], every: float, took: float) -> Iterator[str]:
-    """How often it is read, from the moments (s) of the latest readings, and how long one takes."""
-    if len(moments) > 1:
-        seconds = (moments[-1] - moments[0]) / (len(moments) - 1)
+    """How often it is read, from the moments (s) of the latest readings, and how long one takes.
+
+    The first one came when the link was ready, so it is off the beat of the others.
+    """
+    if len(moments) > BEAT:
+        seconds = (moments[-1] - moments[1]) / (len(moments) - 2)
         is_slow = seconds >= 1.05 or every > 1
         yield f"readings every {seconds:.1f} s" if is_slow else f"readings {1 / seconds:.1f} a second"
         yield f"answered in {took:.2f} s"

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 REFRESH = 0.5
 """s between two pictures."""
-LOG = 2
-"""Rows that are left to the log above the table."""
+LOG = 3
+"""Rows that are left: to the log above the table, and an empty one below."""
 
 
 def shown(names: Iterable[str], on_gone: Callable[[], None], has_sinks: bool) -> Sink | None:

@@ -28,7 +28,8 @@ Examples:
 
 On a terminal it is shown live also while it is written to a CSV file; with TERM=dumb as a line a reading.
 It connects again by itself for as long as it takes. In JSON, a line with `reason` says that the battery cannot be read.
-A CSV file that exists is continued if it has the same columns.
+A CSV file that exists is continued if it has the same columns, also by another battery: each row names its own.
+If a row cannot be written, as on a full disk, it ends. `antbms monitor` with [files] in its configuration goes on.
 """
 
 Show = Callable[["Event"], None]

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
 
 from .main import INTERRUPTED
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
+SAME: Final = 1.0
+"""s after a signal in which others are the same wish: timeout(1) and managers of services send it to the process and
+again to its group, and a terminal that ends sends two. Nobody has seen within it that the first was in vain."""
 
 
 class Stop(asyncio.Event):
@@ -26,8 +32,9 @@ class Stop(asyncio.Event):
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
-    """What becomes of signals while a loop runs: the first sets the event, a second one acts as it always does.
+def stopping(monotonic: Callable[[], float] = time.monotonic) -> Iterator[Stop]:
+    """What becomes of signals while a loop runs: the first sets the event, one more than `SAME` s later acts as it
+    always does. So it stays behind this context after a signal, while the program ends. monotonic: a clock in s.
 
     By `signal.signal` and not by the loop, for the loop of Windows has no handlers.
     """
@@ -36,19 +43,32 @@ def stopping() -> Iterator[Stop]:
     before = {number: signal.getsignal(number) for number in known}
     if sys.platform != "win32" and before[signal.SIGHUP] is signal.SIG_IGN:  # it was begun by nohup
         del before[signal.SIGHUP]
+    first = 0.0
 
     def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        stop.number = number
-        restore()
-        loop.call_soon_threadsafe(stop.set)
+        nonlocal first
+        if stop.number is None:
+            stop.number, first = number, monotonic()
+            loop.call_soon_threadsafe(stop.set)
+        elif monotonic() - first >= SAME:
+            restore()
+            signal.raise_signal(number)
+
+    def ignore() -> None:
+        for number in before:
+            if signal.getsignal(number) is on_signal:
+                signal.signal(number, signal.SIG_IGN)
 
     for number in before:
         signal.signal(number, on_signal)
     try:
         yield stop
     finally:
-        restore()
+        if stop.number is None:
+            restore()
+        else:
+            atexit.register(ignore)  # Python drops its handlers some 20 ms before its process is gone

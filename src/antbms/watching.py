@@ -91,8 +91,8 @@ class Watch:
 
     @property
     def error(self) -> AntbmsError | None:
-        """Why it is offline, with hints; None while it is read."""
-        return self._link.error
+        """Why it is offline, with hints; None while it is read, and while it is paused."""
+        return None if self._paused else self._link.error
 
     @property
     def failures(self) -> int:

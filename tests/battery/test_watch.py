@@ -419,6 +419,29 @@ def test_work_that_never_ends_is_ended_and_the_link_opened_anew() -> None:
         assert run(main()) == 2
 
 
+def test_a_pause_has_no_hint_of_the_failure_before_it() -> None:
+    world = World()
+    world.become("refused")
+
+    async def main() -> list[tuple[str, tuple[str, ...]]]:
+        one, said = watch(), []
+        asyncio.get_running_loop().call_later(10.5, lambda: asyncio.ensure_future(one.pause()))
+        asyncio.get_running_loop().call_later(50, one.release)
+        async for event in one:
+            if isinstance(event, Offline):
+                said.append((event.reason.partition(" in ")[0], one.error.hints if one.error else ()))
+            if now() > 160:
+                break
+        await one.close()
+        return said
+
+    with worlds(COM9=world):
+        said = run(main())
+    assert said[0][1] == ("Is it on?",)
+    assert [hints for reason, hints in said if reason == "paused"] == [()]
+    assert said[-1] == said[0]
+
+
 @pytest.mark.parametrize("state", ["well", "refused", "opening hangs", "silent"])
 def test_pause_closes_the_link_and_release_goes_on(state: str) -> None:
     world = World()

@@ -147,10 +147,15 @@ def warnings_of(config: Config) -> Iterator[str]:
                 continue
             path = Path(place).expanduser()
             folder = path.parent if key == "file" else _nearest(path)
-            if not folder.is_dir():
+            if folder == path and folder.is_file():
+                yield f"[{name}]: `{key}`: {folder}: is a file, and must be a folder"
+            elif not folder.is_dir():
                 yield f"[{name}]: `{key}`: {folder}: there is no such folder"
             elif not os.access(folder, os.W_OK):
                 yield f"[{name}]: `{key}`: {folder}: you may not write there"
+        look = getattr(section.module, "trouble", None)
+        if look is not None and (error := look(section.config)) is not None:
+            yield f"[{name}]: {error}\n  {error.hints[0]}"
 
 
 def _nearest(folder: Path) -> Path:
@@ -161,6 +166,11 @@ def _nearest(folder: Path) -> Path:
 def load_batteries(path: Path) -> dict[str, BatteryConfig]:
     """Only the batteries of a file: sinks are not looked at. Raises as `load`."""
     return _batteries(path, _read(path))
+
+
+def sinks_in(path: Path) -> list[str]:
+    """The names of the sinks of a file; they are not looked at. Raises as `load`."""
+    return [name for name in _read(path) if name in KINDS]
 
 
 def sink_config(name: str, table: Any, where: str = "") -> SinkConfig:

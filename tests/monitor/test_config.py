@@ -1,7 +1,9 @@
 """The configuration: strict, and every key of it in the commented example."""
 
 import re
+import sqlite3
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -16,6 +18,7 @@ from antbms.cli.main import run
 from antbms.config import BatteryConfig, MonitorConfig, find, load, load_batteries
 from antbms.errors import FileError, UsageError
 from antbms.sinks import KINDS
+from antbms.sinks.store.open import check_file, open_to_write
 from conftest import ROOT
 
 EXAMPLE = ROOT / "examples" / "antbms.toml"
@@ -209,7 +212,10 @@ def test_the_command_line_says_what_is_missing(
     assert run(["monitor"]) == 2
     assert "no configuration" in capsys.readouterr().err
     assert run(["monitor", "sim:", "sim:"]) == 2
-    assert run(["monitor", "sim:", "-c", "x.toml"]) == 2
+    assert run(["monitor", "sim:", "-c", "x.toml"]) == 1
+    assert "x.toml: " in capsys.readouterr().err
+    assert run(["monitor", "sim:", "-c", "x.toml", "--store", "x.db"]) == 2
+    assert run(["monitor", "--store", "x.db"]) == 2
     assert run(["monitor", "nowhere:5"]) == 2
 
 
@@ -238,6 +244,9 @@ def test_check_finds_what_cannot_work(tmp_path: Path, text: str, part: str, caps
     [
         ("[store]\nfile = 'nowhere/x.db'", "[store]: `file`: nowhere: there is no such folder"),
         ("[files]\nfolder = 'antbms.toml/x'", "[files]: `folder`: antbms.toml: there is no such folder"),
+        ("[files]\nfolder = 'antbms.toml'", "[files]: `folder`: antbms.toml: is a file, and must be a folder"),
+        ("[store]\nfile = 'antbms.toml'", "[store]: antbms.toml: this file is no database"),
+        ("[store]\nfile = '.'", "[store]: .: is a folder"),
         ("[store]\nfile = 'x.db'\n[files]\nfolder = 'deep/logs'", ""),
     ],
 )
@@ -248,7 +257,7 @@ def test_check_warns_of_what_may_be_different_where_it_runs(
     path = written(tmp_path, SIM + text)
     assert run(["monitor", "-c", str(path), "--check"]) == 0
     printed = capsys.readouterr()
-    assert "correct" in printed.out
+    assert f"correct{', but see the warnings' if part else ''}\n" in printed.out
     assert part in printed.err
     assert bool(part) == ("warning" in printed.err)
 
@@ -266,3 +275,98 @@ def test_a_name_that_nobody_knows_is_told_at_once(
     monkeypatch.setattr(config, "find", lambda: None)
     assert run(["watch", "garage"]) == 2
     assert "no configuration" in capsys.readouterr().err
+
+
+TWO = """
+[monitor]
+every = 7.0
+[batteries.garage]
+address = "sim:"
+every = 3.0
+[batteries.boat]
+address = "sim:jbd"
+[store]
+file = "x.db"
+[files]
+folder = "logs"
+"""
+
+
+def test_names_beside_their_file_are_monitored_as_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = str(written(tmp_path, TWO))
+    assert run(["monitor", "boat", "-c", path, "--check"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == f"{path}: correct\nbatteries: boat\nsinks: store, files\n"
+    assert printed.err == ""
+    assert run(["monitor", "boat", "shed", "-c", path]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"antbms: shed: is no battery of {path}\n")
+    assert "There are: garage, boat" in error
+
+
+def test_names_without_their_file_say_which_sinks_get_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(config.VARIABLE, str(written(tmp_path, TWO)))
+    assert run(["monitor", "boat", "sim:", "--check"]) == 0
+    printed = capsys.readouterr()
+    assert "batteries: boat, sim:\nsinks: none\n" in printed.out
+    assert "its [store], [files] get no readings of devices on the command line\n" in printed.err
+    assert f"{tmp_path / 'antbms.toml'} boat\n" in printed.err.replace('"', "")
+    assert run(["monitor", "sim:", "--check"]) == 0
+    assert capsys.readouterr().err == ""  # nothing of the file was asked for
+
+
+def foreign_database(file: Path) -> None:
+    with sqlite3.connect(file) as link:
+        link.execute("CREATE TABLE states (id)")
+    link.close()
+
+
+def foreign_text(file: Path) -> None:
+    file.write_text("my notes\n" * 1000, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (foreign_text, "this file is no database"),
+        (foreign_database, "this is the database of another program"),
+        (Path.mkdir, "is a folder"),
+    ],
+)
+def test_a_store_that_can_never_be_written_is_refused_at_once_and_left_alone(
+    tmp_path: Path, make: Callable[[Path], None], part: str, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "foreign"
+    make(file)
+    before = (None if file.is_dir() else file.read_bytes(), sorted(tmp_path.iterdir()))
+    for more in ([], ["--check"]):
+        assert run(["monitor", "sim:", "--store", str(file), *more]) == 1
+        assert capsys.readouterr().err.startswith(f"antbms: {file}: {part}\n")
+    assert (None if file.is_dir() else file.read_bytes(), sorted(tmp_path.iterdir())) == before
+    path = written(tmp_path, SIM + f"[store]\nfile = '{file}'\n")
+    assert run(["monitor", "-c", str(path), "--check"]) == 0
+    assert f"warning: {path}: [store]: {file}: {part}" in capsys.readouterr().err
+
+
+def test_a_store_of_ours_is_not_refused_while_it_is_written_nor_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "s.db"
+    check_file(file)
+    file.touch()
+    check_file(file)
+    link = open_to_write(file, 1.0)
+    assert Path(f"{file}-wal").stat().st_size
+    check_file(file)  # its identity is in the journal only
+    link.close()
+    kept = file.read_bytes()
+    check_file(file)
+    assert file.read_bytes() == kept
+    assert list(tmp_path.iterdir()) == [file]
+    file.write_bytes(kept[:16] + b"\xff" * (len(kept) - 16))
+    check_file(file)  # it is moved aside by the store itself

@@ -21,6 +21,7 @@ Examples:
   antbms monitor sim:ant sim:jbd                  two simulated batteries, on the terminal
   antbms monitor COM5 COM7 --store batteries.db   with history
   antbms monitor -c antbms.toml                   as the file says
+  antbms monitor -c antbms.toml garage boat       only these batteries of the file
   antbms monitor -c antbms.toml --check           is the file right?
 
 Without DEVICE and -c it takes the file that $ANTBMS_CONFIG names, antbms.toml in this folder, or the one in the user's
@@ -46,16 +47,15 @@ def command(
 ) -> int:
     """Watch many batteries for ever, and hand their readings on.
 
-    DEVICE is what `antbms read` takes, or a name of the configuration.
+    DEVICE is what `antbms read` takes, or a name of the configuration: with -c its readings go where the file says,
+    without it only its address and options are taken.
     """
     from ..config import find
     from .run import run
 
-    if devices and path is not None:
-        raise UsageError("monitor: give either devices or -c FILE")
-    if not devices and store is not None:
+    if store is not None and (path is not None or not devices):
         raise UsageError("monitor: --store is for devices given here", "Next: write [store] into the configuration.")
-    found = None if devices else find(path)
+    found = None if devices and path is None else find(path)
     changes = {key: value for key, value in (("every", every), ("log_format", log_format)) if value is not None}
     config = _config(found, devices, store, changes)
     totals = _totals(config, found, store)
@@ -70,7 +70,7 @@ def _config(path: Path | None, devices: Sequence[str], store: Path | None, chang
     from ..config import load
 
     if path is not None:
-        config = load(path)
+        config = _only(devices, load(path), path)
     elif devices:
         config = _ad_hoc(devices, store)
     else:
@@ -81,24 +81,54 @@ def _config(path: Path | None, devices: Sequence[str], store: Path | None, chang
     return replace(config, monitor=replace(config.monitor, **changes))
 
 
+def _only(names: Sequence[str], config: Config, path: Path) -> Config:
+    """With these batteries of the file; all of them if none is named."""
+    from msgspec.structs import replace
+
+    for name in names:
+        if name not in config.batteries:
+            raise UsageError(f"{shown(name)}: is no battery of {path}", f"There are: {', '.join(config.batteries)}")
+    return replace(config, batteries={name: config.batteries[name] for name in names or config.batteries})
+
+
 def _ad_hoc(devices: Sequence[str], store: Path | None) -> Config:
     from ..config import BatteryConfig, Config, sink_config
     from ..transport import parse_address
 
-    batteries = {}
+    batteries, names = {}, []
     for device in devices:
         name = shown(device)  # as its snapshots will call it
         if name in batteries:
             raise UsageError(f"monitor: {device} is given twice")
         known = look_up(device, None, {})
         parse_address(known.address, known.options)
+        names += [known.name] if known.name is not None else []
         batteries[name] = BatteryConfig(
             address=known.address,
             protocol=known.protocol,  # type: ignore[arg-type]  # it comes from a configuration, or is None
             options=dict(known.options),
         )
-    sinks = {"store": sink_config("store", {"file": str(store)})} if store is not None else {}
-    return Config(batteries=batteries, sinks=sinks)
+    _tell_unused(names)
+    if store is None:
+        return Config(batteries=batteries)
+    sink = sink_config("store", {"file": str(store)})
+    if (error := sink.module.trouble(sink.config)) is not None:  # it would be tried for ever, in vain
+        raise error
+    return Config(batteries=batteries, sinks={"store": sink})
+
+
+def _tell_unused(names: Sequence[str]) -> None:
+    """Names of a configuration that has sinks: their readings do not go there."""
+    from ..config import find, sinks_in
+
+    path = find() if names else None
+    if path is not None and (unused := sinks_in(path)):
+        words = " ".join(f'"{word}"' if " " in word else word for word in (str(path), *names))
+        click.echo(
+            f"antbms: {path}: its [{'], ['.join(unused)}] get no readings of devices on the command line\n"
+            f"  They get them with: antbms monitor -c {words}",
+            err=True,
+        )
 
 
 async def _check(config: Config, path: Path | None, totals: Path | None) -> int:
@@ -111,15 +141,18 @@ async def _check(config: Config, path: Path | None, totals: Path | None) -> int:
     with _naming(where):
         check(config)
         Monitor(config)
-    for warning in warnings_of(config):
+    warnings = list(warnings_of(config))
+    for warning in warnings:
         click.echo(f"antbms: warning: {where}: {warning}", err=True)
     try:
         if totals is not None:
             ledger.check(totals)
     except FileError as error:  # the monitor runs without
+        warnings.append(str(error))
         click.echo(f"antbms: warning: {error}; counters of energy would not be published\n  {error.hints[0]}", err=True)
     sinks = ", ".join(config.sinks) or "none"
-    click.echo(f"{where}: correct\nbatteries: {', '.join(config.batteries)}\nsinks: {sinks}")
+    verdict = "correct, but see the warnings" if warnings else "correct"
+    click.echo(f"{where}: {verdict}\nbatteries: {', '.join(config.batteries)}\nsinks: {sinks}")
     return 0
 
 

@@ -58,7 +58,8 @@ def command(name: str | None, path: Path | None, length: str) -> None:
     until = now + timedelta(seconds=seconds)
     pauses.change(file_of(config), battery, until, now)
     click.echo(
-        f"{battery}: paused until {until.astimezone():%H:%M:%S}: a running monitor lets go of it within seconds;"
+        f"{battery}: paused until {until.astimezone():%H:%M:%S}: a monitor that runs or is started lets go of it within"
+        f" seconds;"
         f" antbms release {battery} ends it"
     )
 

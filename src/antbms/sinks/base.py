@@ -2,6 +2,7 @@
 
 A module of a sink has `Config`, a frozen `msgspec.Struct` with `forbid_unknown_fields`: its section of the
 configuration; and `make(config, sources, timing) -> Sink`, which only builds: opening files and links is for `take`.
+It may have `trouble(config) -> FileError | None`: what it finds now that waiting will not mend, for `--check`.
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ...errors import SinkError
+from ...errors import FileError, SinkError
 from ...model import Event
 from ...timing import Timing
 from ...worker import Worker
 from ..base import Sources
 from .layout import HOUR
-from .open import open_to_write
+from .open import check_file, open_to_write
 from .outages import Run
 from .rows import MILLISECOND, milliseconds
 from .trouble import is_damage, is_foreign, move_aside, trouble_of
@@ -48,6 +48,15 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def make(config: Config, sources: Sources, timing: Timing) -> Store:
     """The sink of the section `[store]`."""
     return Store(config, timing)
+
+
+def trouble(config: Config) -> FileError | None:
+    """Why it can never write to the file that is there, if it cannot. Nothing changes."""
+    try:
+        check_file(Path(config.file).expanduser())
+    except FileError as error:
+        return error
+    return None
 
 
 class Store:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from ...errors import FileError, SinkError
 from .layout import APPLICATION, AS_NOW, MIGRATIONS, VERSION, Layout, additions, missing, views
-from .trouble import code_of
+from .trouble import code_of, is_damage, is_foreign
 
 SYNCHRONOUS = "FULL"
 """A commit is on the disk when it is done, so a power cut costs no more than a kill."""
@@ -47,6 +47,26 @@ def check_identity(
             f"{file}: made by a newer antbms: it has version {version}, this antbms knows {VERSION}",
             "Next: update antbms, or choose another file.",
         )
+
+
+def check_file(file: Path) -> None:
+    """Refuse what a store can never be written to: a folder, and what is somebody else's. Raises `FileError`.
+
+    The file does not change. What is not there yet, or cannot be read now, is not refused.
+    """
+    if file.is_dir():
+        raise FileError(f"{file}: is a folder", "Next: name a file in it.")
+    if not file.is_file():
+        return
+    journal = Path(f"{file}-wal")
+    # Without a journal nobody writes, and SQLite need not make files beside it to look.
+    how = "mode=ro" if journal.exists() and journal.stat().st_size else "mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?{how}", uri=True, isolation_level=None)) as link:
+            check_identity(link, file, FileError)
+    except sqlite3.Error as error:
+        if is_foreign(error) and not is_damage(error, file):
+            raise read_error(file, error) from error
 
 
 def bring_up(link: sqlite3.Connection) -> None:

@@ -36,7 +36,9 @@ TIME is written.
 
 
 @click.command(epilog=EPILOG)
-@click.argument("output", metavar="[FILE]", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.argument(
+    "output", metavar="[FILE]", required=False, type=click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+)
 @store_options
 @click.option("--battery", "batteries", multiple=True, metavar="NAME", help="Only this one. May be repeated.")
 @click.option("--resolution", type=click.Choice(RESOLUTIONS), default="raw", help="What a line is (raw).")
@@ -54,10 +56,14 @@ def command(
 ) -> None:
     """Write what a store knows, as CSV or lines of JSON, to FILE or to standard output.
 
+    Without FILE, or with -, it goes to standard output.
+
     It is CSV unless --json is given. The whole store, unless --battery, --from and --to say less.
     """
     from .. import history
 
+    if output == Path("-"):
+        output = None
     file = store_file(store)
     known = history.batteries(file)
     if not known:
@@ -84,7 +90,13 @@ def _check_output(output: Path, store: Path, force: bool) -> None:
     if output.exists() and any(part.exists() and output.samefile(part) for part in parts):
         raise UsageError(f"{output}: is the store itself", "Next: give another file.")
     if not force:
-        check_new(output, "Choose another name, or overwrite it with --force.")
+        is_stream = str(output).startswith("/dev/")
+        check_new(
+            output,
+            "For standard output: antbms export -"
+            if is_stream
+            else "Choose another name, or overwrite it with --force.",
+        )
 
 
 def _records(

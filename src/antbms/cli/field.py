@@ -40,10 +40,13 @@ def value_of(snapshot: Snapshot, path: str) -> str:
 
 
 def nearest(word: str, words: Iterable[str]) -> list[str]:
-    """The most similar one, if any is similar."""
+    """The most similar one, if any is similar; one with the same letters before all others."""
     from difflib import get_close_matches
 
-    return get_close_matches(word, list(words), 1)
+    known = list(words)
+    near = get_close_matches(word, known, max(1, len(known)))
+    letters = sorted(word)
+    return [*(one for one in near if sorted(one) == letters), *near][:1]
 
 
 def _step(value: Any, name: str, path: str, where: str) -> Any:

@@ -88,7 +88,7 @@ def command(
     stored = battery_named(known, battery)
     now = datetime.now(UTC)
     start, end = span_of([stored], since, until, DAY, now=now, heard=_heard(file, stored, now))
-    names = list(_expanded(stored, quantities or USUAL))
+    names = list(_expanded(stored, quantities or USUAL, history.quantities(file, stored.name, start, end)))
 
     def ask(points: int = history.POINTS, *, aligned: bool = False) -> list[Series]:
         return [
@@ -127,8 +127,11 @@ def _heard(file: Path, stored: Stored, now: datetime) -> datetime | None:
     return max((outage.time for outage in history.outages(file, stored.name, stored.last, now)), default=None)
 
 
-def _expanded(stored: Stored, names: Sequence[str]) -> Iterator[str]:
-    """Names of the battery's quantities, with each cell in place of `cells`. Raises `UsageError`."""
+def _expanded(stored: Stored, names: Sequence[str], within: Sequence[str]) -> Iterator[str]:
+    """Names of the battery's quantities, with each cell in place of `cells`. Raises `UsageError`.
+
+    within: those of the span. The members of a group are those, if there are any: the battery may be another one now.
+    """
     from .. import history
     from ..model import QUANTITIES
 
@@ -142,7 +145,7 @@ def _expanded(stored: Stored, names: Sequence[str]) -> Iterator[str]:
             raise UsageError(
                 f"{name}: there is no such quantity", f"Did you mean {near}?" if near else f"It has: {_names(stored)}."
             )
-        yield from members or (name,)
+        yield from [member for member in members if member in within] or members or (name,)
 
 
 def _nearest(stored: Stored, name: str) -> str | None:

@@ -16,12 +16,12 @@ from rich.text import Text
 from ..history import Outage, Place, Series, Stored, change, places
 from ..model import Kind
 from .bars import Style
-from .chart import LETTERS, Gap, Scale, Span, chart, columns_of, scale_for
+from .chart import LETTERS, TICKS, Gap, Scale, Span, chart, columns_of, scale_for
 from .drawing import SIDE, put
 from .paper import Column, figures
 from .screen import can_show
 from .time_axis import time_ticks
-from .wording import clock, duration, phrase
+from .wording import clock, duration, exactly, phrase
 
 WIDEST = 160
 """Columns of a chart at most."""
@@ -41,6 +41,8 @@ OUTAGES = 3
 """Outages that are told one by one."""
 MEMBERS = {"cells": "Cell", "temperatures": "Temperature"}
 """Quantities with several values → what one of them is called. They share a scale, so that they can be compared."""
+STEPS = (*(unit * n for unit in (1, 60) for n in (1, 2, 5, 10, 15, 30)), *(3600 * n for n in (1, 2, 3, 6, 12)))
+"""s: steps of a scale of times, below whole days."""
 DAY = timedelta(days=1)
 YEAR = timedelta(days=365)
 
@@ -121,7 +123,11 @@ def _blocks(
     tables += [_counts(file, counted, inner)] if counted else []
     yield Padding(Group(*tables), SIDE)
     if offline:
-        yield Padding(Text("\n".join(("", *offline)), "dim"), SIDE)
+        yield Text()
+        for told in offline:
+            words = told.lstrip()
+            indent = len(told) - len(words)
+            yield Padding(Text(words, "dim"), (0, SIDE[1], 0, SIDE[1] + indent))
 
 
 def _size(charts: int, width: int) -> tuple[int, int]:
@@ -131,7 +137,7 @@ def _size(charts: int, width: int) -> tuple[int, int]:
 
 
 def _label(series: Series, value: float, digits: int) -> str:
-    return f"{value:.{digits}f} {series.row.unit}".rstrip()
+    return exactly(value) if series.row.unit == "s" else f"{value:.{digits}f} {series.row.unit}".rstrip()
 
 
 def _title(series: Series) -> str:
@@ -146,14 +152,23 @@ def _scales(found: Sequence[Series]) -> dict[str, Scale]:
         if series.points:
             groups.setdefault(series.quantity.partition(".")[0], []).append(series)
     return {
-        series.quantity: scale_for(
+        series.quantity: _scale(
+            series,
             min(point.min for one in members for point in one.points),
             max(point.max for one in members for point in one.points),
-            float(10 ** -(series.row.digits or 0)),
         )
         for members in groups.values()
         for series in members
     }
+
+
+def _scale(series: Series, lowest: float, highest: float) -> Scale:
+    """Round numbers around all values; of times, round numbers of days, hours, minutes or seconds."""
+    if series.row.unit != "s":
+        return scale_for(lowest, highest, float(10 ** -(series.row.digits or 0)))
+    unit = next((step for step in STEPS if step * TICKS >= highest - lowest), 86_400)
+    scale = scale_for(lowest / unit, highest / unit, 1.0)
+    return Scale(scale.low * unit, scale.high * unit, scale.step * unit)
 
 
 def _labels(series: Series, scale: Scale) -> Callable[[float], str]:
@@ -291,7 +306,9 @@ def _lasted(outage: Outage, until: datetime, now: datetime) -> str:
         return duration(seconds)
     if outage.goes_on(now):
         return f"{duration(seconds)} so far"
-    return f"{duration(seconds)} at least" if seconds >= 1 else "nobody knows how long"
+    lasted = f"{duration(seconds)} at least" if seconds >= 1 else "nobody knows how long"
+    same_day = outage.since.astimezone().date() == until.astimezone().date()
+    return f"{lasted}; nothing is known after {until.astimezone():{'%H:%M' if same_day else '%Y-%m-%d %H:%M'}}"
 
 
 def show_list(known: Sequence[Stored]) -> None:

@@ -86,6 +86,16 @@ def duration(seconds: float) -> str:
     return " ".join(words[:2]) or "0 s"
 
 
+def exactly(seconds: float) -> str:
+    """`737 d 9 h 20 min`: all units that are not 0, so that two whole seconds never have the same words."""
+    rest, words = abs(round(seconds)), list[str]()
+    for size, unit in _SPANS:
+        count, rest = divmod(rest, size)
+        if count:
+            words.append(f"{count} {unit}")
+    return ("-" if seconds < 0 else "") + (" ".join(words) or "0 s")
+
+
 def clock(moment: datetime) -> str:
     """Date and time of this place, with its distance from UTC."""
     local = moment.astimezone()

@@ -23,9 +23,10 @@ MISSED = 3.0
 class Stored(Struct, frozen=True):
     """A battery of a store.
 
-    first, last: of all that is known of it, as exactly as it is still known: where readings are gone, `first` is the
-    beginning of their minute or hour. raw_since: the oldest snapshot that is still kept as it was read.
-    quantities: what can be drawn of it, in the order of the catalogue: `voltage`, `cells.1`, `temperatures.t1` …
+    protocol: of its newest reading. first, last: of all that is known of it, as exactly as it is still known: where
+    readings are gone, `first` is the beginning of their minute or hour. raw_since: the oldest snapshot that is still
+    kept as it was read. quantities: what can be drawn of it, at any time, in the order of the catalogue: `voltage`,
+    `cells.1`, `temperatures.t1` …
     """
 
     name: str

@@ -93,6 +93,8 @@ def bring_up(link: sqlite3.Connection) -> None:
 
 def open_to_read(file: Path) -> sqlite3.Connection:
     """A connection that cannot write, also while a monitor writes. Raises `FileError`."""
+    if file.is_dir():
+        raise FileError(f"{file}: is a folder", f"Next: name the store in it: --store {file / 'garage.db'}")
     if not file.is_file():
         raise FileError(
             f"{file}: there is no such file",

@@ -20,6 +20,9 @@ from .silence import Heard, explain, heard
 from .timing import Timing
 from .transport import Address, Pipe
 
+LOOKS = 4
+"""Turns of the event loop after which a link that has something to read has been read: asyncio hands bytes on within
+two, and on Windows within three."""
 PASSWORD_HINT = ("Next: put it into an environment variable, and name that with -o password_env=NAME.",)
 
 
@@ -156,8 +159,11 @@ class Link:
 
         An answer that comes twice, or one to another program, would else be taken for the next, and each after it for
         the one that follows: all readings would be late by one, for ever. What has come of such an answer in part is
-        dropped as well, so that its rest, which may come after the request, makes nothing whole.
+        dropped as well, so that its rest, which may come after the request, makes nothing whole. If this process was
+        busy meanwhile, all that may still lie in the system's buffer: so the event loop first looks there.
         """
+        for _ in range(LOOKS):
+            await asyncio.sleep(0)
         with suppress(TimeoutError):
             async with asyncio.timeout(0):
                 while True:

@@ -1,15 +1,8 @@
 """A jbd board that refuses some of its registers, in factory mode."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-from battery_fakes import Line, battery_over
 from memory_board import MemoryBoard, jbd_frame
 
-from antbms.battery import Battery
-from antbms.errors import AntbmsError
 from antbms.protocol.packet import Packet
-from virtual_time import run
 
 
 class Denying(MemoryBoard):
@@ -33,15 +26,3 @@ class Denying(MemoryBoard):
         if register in self.refusals and (self.factory or self.refusals[register] == 0x80):
             return jbd_frame(register, self.refusals[register])
         return super()._jbd_register(raw, packet)
-
-
-def with_board(board: MemoryBoard, work: Callable[[Battery], Awaitable[Any]], notes: list[str] | None = None) -> Any:
-    async def main() -> Any:
-        on_note = notes.append if notes is not None else None
-        async with battery_over(Line(board), protocol="jbd", on_note=on_note) as battery:
-            return await work(battery)
-
-    try:
-        return run(main())
-    except AntbmsError as error:
-        return error

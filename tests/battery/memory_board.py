@@ -1,18 +1,26 @@
 """A board that stores settings by the rules of its protocol: levels, factory mode, flash, refusals, lies."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
 
-from battery_fakes import Line
+import pytest
+from battery_fakes import Line, battery_over
 from changing_board import DELAY, Board
 
+from antbms.battery import Battery
+from antbms.errors import AntbmsError
 from antbms.protocol.ant import frame as ant
 from antbms.protocol.ant_legacy.frame import short_frame as legacy_short
 from antbms.protocol.framing import Frame
 from antbms.protocol.jbd import frame as jbd
 from antbms.protocol.packet import Packet
 from antbms.protocol.settings import Danger, pack_raw, raw_of
+from antbms.transport import Medium
+from virtual_time import run
+
+T = TypeVar("T")
 
 VALUES: dict[str, float | str] = {
     "cell_overvoltage": 3.65, "cell_overvoltage_recovery": 3.55, "cell_overvoltage_2": 3.8,
@@ -196,3 +204,35 @@ class MemoryBoard(Board):
             return jbd_frame(register, 0x80)
         self._store(register, packet.data, 1)
         return b"" if self.answers == "none" else jbd_frame(register, 0)
+
+
+def with_board(board: MemoryBoard, work: Callable[[Battery], Awaitable[T]], notes: list[str] | None = None) -> T:
+    """What work with an open battery returns. notes: what the user is told."""
+
+    async def main() -> T:
+        on_note = notes.append if notes is not None else None
+        async with battery_over(Line(board), protocol=board.protocol, on_note=on_note) as battery:
+            return await work(battery)
+
+    return run(main())
+
+
+def answer_of(board: MemoryBoard, work: Callable[[Battery], Awaitable[Any]], notes: list[str] | None = None) -> Any:
+    """As `with_board`, or the error that it ends with."""
+    try:
+        return with_board(board, work, notes)
+    except AntbmsError as error:
+        return error
+
+
+def at_hand(monkeypatch: pytest.MonkeyPatch, *boards: MemoryBoard) -> list[MemoryBoard]:
+    """`antbms` opens the last of these boards; without delays, for its commands wait for real."""
+    here = list(boards)
+
+    async def open_pipe(where: object, timing: object, baud: int, record: Path | None, *, redact: bool) -> Line:
+        return Line(here[-1], Medium.MEMORY)
+
+    monkeypatch.setattr("antbms.battery.open_pipe", open_pipe)
+    monkeypatch.setattr("changing_board.DELAY", 0.0)
+    monkeypatch.setattr("memory_board.DELAY", 0.0)
+    return here

@@ -1,18 +1,16 @@
 """A board that says who it is, what a run that is cut off leaves behind, and the notes of that."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
-from battery_fakes import Line, battery_over
-from memory_board import MemoryBoard, ant_frame, jbd_frame
+from memory_board import MemoryBoard, answer_of, ant_frame, jbd_frame
 
 from antbms.battery import Battery
-from antbms.errors import AntbmsError, LinkError, Unconfirmed
+from antbms.errors import LinkError, Unconfirmed
 from antbms.journal import Note
 from antbms.protocol import ant
 from antbms.protocol.packet import Packet
-from virtual_time import run
 
 LOWER = {"cell_overvoltage": 3.6}
 CHIP = bytes.fromhex("40703B18DC8F9E1137428401")
@@ -51,18 +49,6 @@ class Named(MemoryBoard):
         return super()._ant_register(raw, packet)
 
 
-def with_board(board: MemoryBoard, work: Callable[[Battery], Awaitable[Any]], notes: list[str] | None = None) -> Any:
-    async def main() -> Any:
-        on_note = notes.append if notes is not None else None
-        async with battery_over(Line(board), protocol=board.protocol, on_note=on_note) as battery:
-            return await work(battery)
-
-    try:
-        return run(main())
-    except AntbmsError as error:
-        return error
-
-
 def read(battery: Battery) -> Awaitable[Any]:
     return battery.read()
 
@@ -80,7 +66,7 @@ def cut_off(board: MemoryBoard, value: float = 3.6) -> None:
         board.cut_at = board.crossed
 
     board._store = then_away  # type: ignore[method-assign]
-    error = with_board(board, lambda battery: battery.settings.write({"cell_overvoltage": value}))
+    error = answer_of(board, lambda battery: battery.settings.write({"cell_overvoltage": value}))
     assert isinstance(error, Unconfirmed | LinkError)
     board._store = store  # type: ignore[method-assign]
     board.cut_at = None

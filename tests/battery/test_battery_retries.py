@@ -183,6 +183,19 @@ def test_after_a_failed_read_the_next_one_waits_for_silence() -> None:
     run(main())
 
 
+def check_each_is_new(far: Far, protocol: str, steps: int) -> None:
+    """Six readings, one a second, are the board's answers of then. steps: requests of a reading, each sent once."""
+
+    async def main() -> None:
+        async with opened(line := Line(far), protocol) as battery:
+            for number in range(6):
+                assert number_of(await battery.read()) == number * steps
+                assert len(line.written) == (number + 1) * steps
+                await asyncio.sleep(1)
+
+    run(main())
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("again", ["one answer", "every answer", "half an answer"])
 def test_an_answer_that_comes_once_more_is_not_taken_for_the_next(protocol: str, again: str) -> None:
@@ -195,14 +208,7 @@ def test_an_answer_that_comes_once_more_is_not_taken_for_the_next(protocol: str,
             return [*stray, (0.4, stray[0][1][:40])]
         return [*stray, (0.4, stray[0][1])] if again == "every answer" or first == steps else [*stray]
 
-    async def main() -> None:
-        async with opened(line := Line(far), protocol) as battery:
-            for number in range(6):
-                assert number_of(await battery.read()) == number * steps
-                assert len(line.written) == (number + 1) * steps
-                await asyncio.sleep(1)
-
-    run(main())
+    check_each_is_new(far, protocol, steps)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -217,14 +223,7 @@ def test_an_answer_once_more_half_before_the_next_request_is_not_its_answer(prot
         frame = stray[0][1]
         return [*stray] if first % steps else [*stray, (0.4, frame[:at]), (again + 0.02, frame[at:])]
 
-    async def main() -> None:
-        async with opened(line := Line(far), protocol) as battery:
-            for number in range(6):
-                assert number_of(await battery.read()) == number * steps
-                assert len(line.written) == (number + 1) * steps
-                await asyncio.sleep(1)
-
-    run(main())
+    check_each_is_new(far, protocol, steps)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 from battery_fakes import PROTOCOLS, Line, battery_over
-from memory_board import VALUES, MemoryBoard, value_in
+from memory_board import VALUES, MemoryBoard, value_in, with_board
 
 from antbms.backup import check_same, differences, load, save, to_restore
 from antbms.battery import Battery
@@ -23,15 +23,6 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A state folder of this test's own."""
     monkeypatch.setenv("ANTBMS_STATE", str(tmp_path / "state"))
     return tmp_path / "state"
-
-
-def with_board(board: MemoryBoard, work: Callable[[Battery], Awaitable[T]], notes: list[str] | None = None) -> T:
-    async def main() -> T:
-        on_note = notes.append if notes is not None else None
-        async with battery_over(Line(board), protocol=board.protocol, on_note=on_note) as battery:
-            return await work(battery)
-
-    return run(main())
 
 
 def error_of(board: MemoryBoard, work: Callable[[Battery], Awaitable[Any]]) -> AntbmsError:

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from battery_fakes import Line
-from memory_board import MemoryBoard
+from memory_board import MemoryBoard, at_hand
 
 from antbms.cli.main import run
 from antbms.protocol.packet import Packet
@@ -26,14 +25,7 @@ def board(monkeypatch: pytest.MonkeyPatch) -> MemoryBoard:
     """ant, for it has the fewest requests: these tests wait for real."""
     board = MemoryBoard("ant")
 
-    async def open_pipe(where: object, timing: object, baud: int, record: Path | None, *, redact: bool) -> Line:
-        from antbms.transport import Medium
-
-        return Line(board, Medium.MEMORY)
-
-    monkeypatch.setattr("antbms.battery.open_pipe", open_pipe)
-    monkeypatch.setattr("changing_board.DELAY", 0.0)
-    monkeypatch.setattr("memory_board.DELAY", 0.0)
+    at_hand(monkeypatch, board)
     return board
 
 

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from battery_fakes import Line
-from denying_board import Denying, with_board
-from memory_board import MemoryBoard
+from denying_board import Denying
+from memory_board import MemoryBoard, answer_of, at_hand
 
 from antbms.battery import Battery
 from antbms.cli.main import run as command
@@ -31,14 +30,14 @@ def write(values: dict[str, Any], **more: Any) -> Callable[[Battery], Awaitable[
 
 def test_a_partner_that_is_refused_is_told_as_that_and_must_be_meant() -> None:
     board = Denying(PARTNER)
-    error = with_board(board, write(LOWER))
+    error = answer_of(board, write(LOWER))
     assert isinstance(error, UsageError)
     assert str(error) == f"COM9: cell_overvoltage cannot be checked: the battery refuses to tell {PARTNER}"
     assert "denied" in error.hints[0]
     assert error.hints[-1] == MEANT
     assert (board.writes, board.factory, board.saved) == ([], False, 0)
     notes: list[str] = []
-    (outcome,) = with_board(board, write(LOWER, dangerous=True), notes)
+    (outcome,) = answer_of(board, write(LOWER, dangerous=True), notes)
     assert outcome.confirmed
     assert f"cell_overvoltage is not compared with {PARTNER}, which the battery refuses to tell" in notes
     assert (len(board.writes), board.factory, board.saved) == (1, False, 1)
@@ -47,7 +46,7 @@ def test_a_partner_that_is_refused_is_told_as_that_and_must_be_meant() -> None:
 @pytest.mark.parametrize("dangerous", [False, True])
 def test_what_is_refused_itself_is_never_written(dangerous: bool) -> None:
     board = Denying("charge_hot")
-    error = with_board(board, write({"charge_hot": 50}, dangerous=dangerous))
+    error = answer_of(board, write({"charge_hot": 50}, dangerous=dangerous))
     assert isinstance(error, Refused)
     assert str(error) == "COM9: the battery refuses to tell charge_hot: nothing was written"
     assert not any("nearer" in hint or "--dangerous" in hint for hint in error.hints)
@@ -55,7 +54,7 @@ def test_what_is_refused_itself_is_never_written(dangerous: bool) -> None:
 
 
 def test_reading_it_by_its_name_is_a_refusal() -> None:
-    error = with_board(Denying("charge_hot"), lambda battery: battery.settings.read(["charge_hot"]))
+    error = answer_of(Denying("charge_hot"), lambda battery: battery.settings.read(["charge_hot"]))
     assert isinstance(error, Refused)
     assert "refuses to tell charge_hot" in str(error)
     assert "denied" in error.hints[0]
@@ -64,7 +63,7 @@ def test_reading_it_by_its_name_is_a_refusal() -> None:
 def test_the_first_of_all_registers_may_be_refused_too() -> None:
     """It was asked whether the mode is lost by asking for the same register again."""
     first = next(iter(MemoryBoard("jbd").spoken.SETTINGS))
-    values = with_board(Denying(first), lambda battery: battery.settings.read())
+    values = answer_of(Denying(first), lambda battery: battery.settings.read())
     assert first not in values
     assert values["charge_hot"] == 55
 
@@ -73,13 +72,13 @@ def test_the_first_of_all_registers_may_be_refused_too() -> None:
 def test_a_chemistry_that_is_not_known_must_be_meant(how: str) -> None:
     """It is guessed by the cell overvoltage."""
     board = Denying("cell_overvoltage") if how == "refused" else Denying(lost=("cell_overvoltage",))
-    error = with_board(board, write({"pack_overvoltage": 29.0}))
+    error = answer_of(board, write({"pack_overvoltage": 29.0}))
     assert isinstance(error, UsageError)
     why = "the battery refuses to tell cell_overvoltage" if how == "refused" else "cell_overvoltage is not there, or"
     assert f"pack_overvoltage cannot be checked: {why}" in str(error)
     assert not board.writes
     assert error.hints[-1] == MEANT
-    (outcome,) = with_board(board, write({"pack_overvoltage": 29.0}, dangerous=True))
+    (outcome,) = answer_of(board, write({"pack_overvoltage": 29.0}, dangerous=True))
     assert outcome.confirmed
 
 
@@ -97,7 +96,7 @@ def test_an_answer_that_is_lost_is_not_excused_by_another_that_is_refused() -> N
         return b"" if register == rows[PARTNER].address else answer(raw, packet)
 
     board._jbd_register = losing  # type: ignore[method-assign]
-    error = with_board(board, write(LOWER, dangerous=True))
+    error = answer_of(board, write(LOWER, dangerous=True))
     assert isinstance(error, NoAnswer)
     assert f"did not tell {PARTNER}" in str(error)
     assert not board.writes
@@ -109,24 +108,17 @@ def test_a_mode_that_ends_is_not_taken_for_refusals_because_of_a_register_that_i
     rows = board.spoken.SETTINGS
     names = [name for name, row in rows.items() if row.address in board.registers]
     board.ends_with = rows[names[names.index("charge_hot_recovery") + 1]].address
-    error = with_board(board, lambda battery: battery.settings.read())
+    error = answer_of(board, lambda battery: battery.settings.read())
     assert isinstance(error, Refused)
     assert any("It was in its factory mode" in hint for hint in error.hints)
 
 
 @pytest.fixture
-def at_hand(monkeypatch: pytest.MonkeyPatch) -> Denying:
+def plugged(monkeypatch: pytest.MonkeyPatch) -> Denying:
     """The board that `antbms` opens; without delays, for these tests wait for real."""
     board = Denying()
 
-    async def open_pipe(where: object, timing: object, baud: int, record: Path | None, *, redact: bool) -> Line:
-        from antbms.transport import Medium
-
-        return Line(board, Medium.MEMORY)
-
-    monkeypatch.setattr("antbms.battery.open_pipe", open_pipe)
-    monkeypatch.setattr("changing_board.DELAY", 0.0)
-    monkeypatch.setattr("memory_board.DELAY", 0.0)
+    at_hand(monkeypatch, board)
     return board
 
 
@@ -142,24 +134,24 @@ def changed_backup(**values: str) -> None:
     Path("b.toml").write_text("\n".join(new), "utf-8")
 
 
-def test_a_restore_without_what_is_refused_must_be_meant(at_hand: Denying, capsys: Printed) -> None:
+def test_a_restore_without_what_is_refused_must_be_meant(plugged: Denying, capsys: Printed) -> None:
     changed_backup(charge_cold="-5.0", charge_hot="50.0")
-    at_hand.refusals[at_hand.spoken.SETTINGS["charge_hot"].address] = 0x81
+    plugged.refusals[plugged.spoken.SETTINGS["charge_hot"].address] = 0x81
     capsys.readouterr()
     assert settings("restore", "b.toml", "--yes") == 3
     err = capsys.readouterr().err
     assert "the battery refuses to tell charge_hot: nothing was restored" in err
     assert "--dangerous" in err
-    assert not at_hand.writes
+    assert not plugged.writes
     assert settings("restore", "b.toml", "--yes", "--dangerous") == 0
     out, err = capsys.readouterr()
     assert "not restored: charge_hot: the battery refused to tell its charge_hot" in err
     assert out == "charge_cold: -1.0 °C → -5.0 °C: written and read back\n"
 
 
-def test_the_plan_names_what_only_dangerous_allows(at_hand: Denying, capsys: Printed) -> None:
+def test_the_plan_names_what_only_dangerous_allows(plugged: Denying, capsys: Printed) -> None:
     changed_backup(cell_overvoltage="3.600", cell_count="7", pack_overvoltage="60.0", charge_cold="-5.0")
-    at_hand.refusals[at_hand.spoken.SETTINGS[PARTNER].address] = 0x81
+    plugged.refusals[plugged.spoken.SETTINGS[PARTNER].address] = 0x81
     capsys.readouterr()
     assert settings("restore", "b.toml", "--yes", "--dangerous") == 0
     plan = [line for line in capsys.readouterr().err.splitlines() if " → " in line]
@@ -178,7 +170,7 @@ def test_the_plan_names_what_only_dangerous_allows(at_hand: Denying, capsys: Pri
 def test_what_dangerous_allows_for_a_silent_partner_is_named_too() -> None:
     board = Denying(lost=(PARTNER,))
     check = lambda battery: battery.settings.check({**LOWER, "charge_hot": 50}, dangerous=True)  # noqa: E731
-    texts = [outcome.text for outcome in with_board(board, check)]
+    texts = [outcome.text for outcome in answer_of(board, check)]
     assert texts == [
         f"cell_overvoltage: 3.650 V → 3.600 V (only with --dangerous: not compared with {PARTNER}, "
         "which does not answer)",

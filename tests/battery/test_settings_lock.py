@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from battery_fakes import PROTOCOLS, Line, battery_over
-from memory_board import MemoryBoard
+from memory_board import MemoryBoard, answer_of
 
 from antbms.battery import Battery
 from antbms.errors import AntbmsError, LinkError
@@ -54,18 +54,6 @@ def another_program(protocol: str, *words: str) -> Iterator["subprocess.Popen[st
             process.kill()
 
 
-def with_board(board: MemoryBoard, work: Callable[[Battery], Awaitable[Any]], notes: list[str] | None = None) -> Any:
-    async def main() -> Any:
-        on_note = notes.append if notes is not None else None
-        async with battery_over(Line(board), protocol=board.protocol, on_note=on_note) as battery:
-            return await work(battery)
-
-    try:
-        return run(main())
-    except AntbmsError as error:
-        return error
-
-
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_second_is_told_who_holds_it(protocol: str) -> None:
     changes: list[Callable[[Battery], Awaitable[Any]]] = [
@@ -78,14 +66,14 @@ def test_the_second_is_told_who_holds_it(protocol: str) -> None:
     board = MemoryBoard(protocol)
     with another_program(protocol) as process:
         for change in changes:
-            error = with_board(board, change)
+            error = answer_of(board, change)
             assert isinstance(error, LinkError)
             assert f"COM9: another program changes this battery now: antbms, process {process.pid} on " in str(error)
             assert "Nothing was sent. Next: wait until it is done, or end it" in error.text()
         assert (board.writes, board.factory) == ([], False)
-        assert with_board(board, lambda battery: battery.read()).protocol == protocol
+        assert answer_of(board, lambda battery: battery.read()).protocol == protocol
         if protocol != "jbd":
-            assert with_board(board, lambda battery: battery.settings.read())["cell_overvoltage"] == 3.65
+            assert answer_of(board, lambda battery: battery.settings.read())["cell_overvoltage"] == 3.65
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -93,19 +81,19 @@ def test_a_program_that_was_killed_holds_nothing(protocol: str) -> None:
     with another_program(protocol) as process:
         process.kill()
         process.wait()
-        assert not isinstance(with_board(MemoryBoard(protocol), lambda b: b.settings.write(LOWER)), AntbmsError)
+        assert not isinstance(answer_of(MemoryBoard(protocol), lambda b: b.settings.write(LOWER)), AntbmsError)
 
 
 def test_the_factory_mode_of_another_program_is_not_ended() -> None:
     board, notes = MemoryBoard("jbd"), list[str]()
     with another_program("jbd", "in factory mode") as process:
         board.factory = True
-        assert with_board(board, lambda battery: battery.read(), notes).protocol == "jbd"
+        assert answer_of(board, lambda battery: battery.read(), notes).protocol == "jbd"
         assert board.factory
         assert [note for note in notes if f"process {process.pid}" in note]
         process.kill()
         process.wait()
-        with_board(board, lambda battery: battery.read(), notes)
+        answer_of(board, lambda battery: battery.read(), notes)
         assert not board.factory
         assert "factory mode: it has been left" in notes[-1]
 
@@ -125,9 +113,9 @@ def test_two_in_one_program() -> None:
 
 def test_it_is_let_go_after_a_failure_too() -> None:
     board = MemoryBoard("jbd", lies=True)
-    assert isinstance(with_board(board, lambda battery: battery.settings.write(LOWER)), AntbmsError)
+    assert isinstance(answer_of(board, lambda battery: battery.settings.write(LOWER)), AntbmsError)
     board.lies = False
-    assert not isinstance(with_board(board, lambda battery: battery.settings.write(LOWER)), AntbmsError)
+    assert not isinstance(answer_of(board, lambda battery: battery.settings.write(LOWER)), AntbmsError)
     (lock,) = (state_folder() / "locks").iterdir()
     assert lock.read_bytes() == b""
 
@@ -154,7 +142,7 @@ def test_a_battery_in_this_process_alone_is_nobody_elses() -> None:
 def test_a_switch_goes_on_where_files_cannot_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ANTBMS_STATE", str(tmp_path / "file"))
-    assert with_board(MemoryBoard("jbd"), lambda battery: battery.switch("charge", False)).confirmed
+    assert answer_of(MemoryBoard("jbd"), lambda battery: battery.switch("charge", False)).confirmed
 
 
 def test_a_full_disk_keeps_no_lock_and_hides_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,17 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from battery_fakes import Line, battery_over
-from memory_board import MemoryBoard
+from memory_board import MemoryBoard, answer_of
 
 from antbms.battery import Battery
 from antbms.errors import AntbmsError, Refused, Unconfirmed
 from antbms.protocol.packet import Packet
 from antbms.protocol.settings import raw_of
-from virtual_time import run
 
 OLD = {"cell_overvoltage": 3.65, "cell_overvoltage_recovery": 3.55, "charge_hot": 55}
 NEW = {"cell_overvoltage": 3.5, "cell_overvoltage_recovery": 3.45, "charge_hot": 50}
@@ -44,19 +41,7 @@ def attempt(board: MemoryBoard, notes: list[str] | None = None) -> AntbmsError |
     async def work(battery: Battery) -> None:
         await battery.settings.write(NEW)
 
-    return with_board(board, work, notes)
-
-
-def with_board(board: MemoryBoard, work: Any, notes: list[str] | None = None) -> Any:
-    async def main() -> Any:
-        on_note = notes.append if notes is not None else None
-        async with battery_over(Line(board), protocol="jbd", on_note=on_note) as battery:
-            return await work(battery)
-
-    try:
-        return run(main())
-    except AntbmsError as error:
-        return error
+    return answer_of(board, work, notes)
 
 
 def holds(board: MemoryBoard, name: str, values: dict[str, float]) -> bool:
@@ -96,7 +81,7 @@ def test_it_is_said_what_was_written_and_what_was_not(tmp_path: Path, monkeypatc
         assert all(holds(board, name, NEW) for name in said["Written and read back"]), text
         assert all(holds(board, name, OLD) for name in said["Not written"]), text
         notes: list[str] = []
-        with_board(board, lambda battery: battery.read(), notes)
+        answer_of(board, lambda battery: battery.read(), notes)
         assert not any("cannot be mended" in note for note in notes)
         assert ("In question" in text) is any("while it wrote" in note for note in notes), (text, notes)
         assert attempt(board) is None, f"{at}: the same command again"
@@ -107,7 +92,7 @@ def test_it_is_said_what_was_written_and_what_was_not(tmp_path: Path, monkeypatc
 def test_reading_says_so_and_the_mode_is_left() -> None:
     board = Forgetful("jbd")
     board.ends_at = 20
-    error = with_board(board, lambda battery: battery.settings.read())
+    error = answer_of(board, lambda battery: battery.settings.read())
     assert isinstance(error, Refused)
     assert "denied: not in factory mode" in str(error)
     assert any("another program" in hint for hint in error.hints)
@@ -122,7 +107,7 @@ def test_a_register_that_the_board_does_not_know_is_left_out() -> None:
             answer = super()._jbd_register(raw, packet)
             return bytes.fromhex("DD308000FF8077") if packet.envelope["register"] == 0x30 and self.factory else answer
 
-    values = with_board(Older("jbd"), lambda battery: battery.settings.read())
+    values = answer_of(Older("jbd"), lambda battery: battery.settings.read())
     assert "mosfet_delay" not in values
     assert values["cell_overvoltage"] == 3.65
 

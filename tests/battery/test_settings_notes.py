@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from named_board import CHIP, LOWER, Named, cut_off, files, forget_device, note_of, read, with_board, write
+from memory_board import answer_of
+from named_board import CHIP, LOWER, Named, cut_off, files, forget_device, note_of, read, write
 
 from antbms.battery import Battery
 from antbms.errors import AntbmsError, Unconfirmed, UsageError
@@ -56,10 +57,10 @@ def test_a_lost_answer_while_it_is_open_does_not_erase_the_note_of_another(state
         lost[0] = 1
         await battery.settings.read()
 
-    with_board(other, later)
+    answer_of(other, later)
     assert (lost[0], note_of(state)) == (0, before)
     notes: list[str] = []
-    with_board(one, read, notes)
+    answer_of(one, read, notes)
     assert not one.factory
     assert any("it has been left" in note for note in notes)
 
@@ -68,7 +69,7 @@ def test_a_lost_answer_while_it_is_open_does_not_erase_the_note_of_another(state
 def test_what_another_left_unsaved_is_not_mixed_with_ones_own_factory_mode(lost: int, state: Path) -> None:
     one, other = Named("jbd", "one"), Named("jbd", "other")
     one.hears_saving = False
-    assert isinstance(with_board(one, write), Unconfirmed)
+    assert isinstance(answer_of(one, write), Unconfirmed)
     left = losing(other, MODEL)
 
     async def cut(battery: Battery) -> None:
@@ -76,13 +77,13 @@ def test_what_another_left_unsaved_is_not_mixed_with_ones_own_factory_mode(lost:
         other.cut_at = other.crossed + 600
         await battery.settings.read()
 
-    assert isinstance(with_board(other, cut), AntbmsError)
+    assert isinstance(answer_of(other, cut), AntbmsError)
     assert other.factory
     other.cut_at, left[0] = None, 0
     other._framer.flush()
     assert len(files(state)) == 2
     notes: list[str] = []
-    with_board(other, read, notes)
+    answer_of(other, read, notes)
     assert not other.factory
     assert any("it has been left" in note for note in notes)
     assert (note_of(state).unsaved, note_of(state).device["model"]) == (True, "one")
@@ -93,7 +94,7 @@ def test_a_lost_answer_at_the_beginning_does_not_leave_a_battery_in_its_factory_
     board, notes = Named("jbd"), list[str]()
     cut_off(board)
     losing(board, MODEL)[0] = lost
-    with_board(board, nothing, notes)
+    answer_of(board, nothing, notes)
     assert not board.factory
     assert not any("another battery" in note for note in notes)
     assert not note_of(state).mode
@@ -103,7 +104,7 @@ def test_a_battery_that_does_not_tell_what_the_note_holds_is_sent_nothing(state:
     one, other, notes = Named("jbd", "one"), Named("jbd", "one"), list[str]()
     cut_off(one)
     losing(other, MODEL)[0] = 99
-    with_board(other, nothing, notes)
+    answer_of(other, nothing, notes)
     assert any("another battery (model one, here not told)" in note for note in notes)
     assert not any(raw[:3] == LEAVING for raw in other.heard)
     assert note_of(state).mode
@@ -114,11 +115,11 @@ def test_a_battery_that_says_nothing_may_be_let_out_but_the_note_stays(state: Pa
     cut_off(board)
     before, lost = note_of(state), losing(board, 0x03, MODEL)
     lost[0] = 99
-    with_board(board, nothing, notes)
+    answer_of(board, nothing, notes)
     assert (board.factory, note_of(state)) == (False, before)
     assert any("it has been left" in note and "the note of that is kept" in note for note in notes)
     lost[0] = 0
-    with_board(board, nothing, notes)
+    answer_of(board, nothing, notes)
     assert not note_of(state).mode
     assert any("cut off while it wrote" in note for note in notes)
 
@@ -127,7 +128,7 @@ def test_the_advice_for_a_battery_with_a_new_name_lets_it_out(state: Path) -> No
     board, notes = Named("jbd"), list[str]()
     cut_off(board)
     board.model = "renamed"
-    with_board(board, read, notes)
+    answer_of(board, read, notes)
     assert board.factory
     (told,) = notes
     assert "the factory mode was not left; cell_overvoltage was being written (raw: 3650 → 3600)" in told
@@ -136,7 +137,7 @@ def test_the_advice_for_a_battery_with_a_new_name_lets_it_out(state: Path) -> No
     begin = whole.index('"device":{') + len('"device":{')
     file.write_text(whole[:begin] + whole[whole.index("}", begin) :], "utf-8")
     assert json.loads(file.read_text("utf-8"))["device"] == {}
-    with_board(board, read, notes)
+    answer_of(board, read, notes)
     assert not board.factory
     assert any("It is 3.600 V: written" in note for note in notes)
 
@@ -146,7 +147,7 @@ def test_a_note_that_cannot_be_read_is_told_and_not_overwritten(state: Path) -> 
     cut_off(board)
     (file,) = (state / "journal").iterdir()
     file.write_text("{", "utf-8")
-    with_board(board, lambda battery: battery.settings.read(), notes)
+    answer_of(board, lambda battery: battery.settings.read(), notes)
     assert any(f"cannot be read, so nothing is mended by it: {file}" in note for note in notes)
     assert file.read_text("utf-8") == "{"
     assert files(state) == [file.name]
@@ -169,13 +170,13 @@ def test_after_its_number_of_cells_was_written_a_battery_is_still_the_one_of_its
     board._jbd_register = slow  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("memory_board.DELAY", 0.6)
-        error = with_board(board, lambda battery: battery.settings.write({"cell_count": 7}, dangerous=True))
+        error = answer_of(board, lambda battery: battery.settings.write({"cell_count": 7}, dangerous=True))
     assert isinstance(error, Unconfirmed)
     assert board.factory
     assert note_of(state).mode
     board.cut_at, saved = None, False
     board._framer.flush()
-    with_board(board, nothing)
+    answer_of(board, nothing)
     assert not board.factory
     assert not files(state)
 
@@ -196,23 +197,23 @@ def test_the_note_of_another_hardly_holds_up_a_battery_that_does_not_say_who_it_
         await battery.read()
         return now()
 
-    free = with_board(silent, took)
+    free = answer_of(silent, took)
     cut_off(Named("ant", "one", chip))
-    assert free + 2.0 < with_board(silent, took) < free + 4.0
+    assert free + 2.0 < answer_of(silent, took) < free + 4.0
 
 
 def test_a_saving_that_is_refused_enters_no_factory_mode(state: Path) -> None:
     board = Named("jbd")
     board.hears_saving = False
-    with_board(board, write)
+    answer_of(board, write)
     board.hears_saving = True
     forget_device(state)
     board.heard.clear()
     for call in (lambda battery: battery.settings.check({"charge_hot": 50}), write):
-        assert isinstance(with_board(board, call), UsageError)
+        assert isinstance(answer_of(board, call), UsageError)
     assert not any(raw[:3] == ENTERING for raw in board.heard)
     notes: list[str] = []
-    with_board(board, lambda battery: battery.settings.write(LOWER, dangerous=True), notes)
+    answer_of(board, lambda battery: battery.settings.write(LOWER, dangerous=True), notes)
     assert board.saved == 1
     assert "saved what an earlier run may have written to this battery, for its saving was not acknowledged" in notes
 

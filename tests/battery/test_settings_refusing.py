@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 from battery_fakes import Line, battery_over
-from denying_board import Denying, with_board
-from memory_board import MemoryBoard, ant_frame
+from denying_board import Denying
+from memory_board import MemoryBoard, answer_of, ant_frame, at_hand
 
 from antbms.battery import Battery
 from antbms.cli.main import run as command
 from antbms.errors import AntbmsError, Refused
 from antbms.protocol.packet import Packet
-from antbms.transport import Medium
 from virtual_time import run
 
 Printed = pytest.CaptureFixture[str]
@@ -81,26 +80,18 @@ def test_a_board_that_refuses_one_page_tells_the_others() -> None:
 
 
 @pytest.fixture
-def at_hand(monkeypatch: pytest.MonkeyPatch) -> list[MemoryBoard]:
+def plugged(monkeypatch: pytest.MonkeyPatch) -> list[MemoryBoard]:
     """The board that `antbms` opens; without delays, for these tests wait for real."""
-    boards: list[MemoryBoard] = []
-
-    async def open_pipe(where: object, timing: object, baud: int, record: Path | None, *, redact: bool) -> Line:
-        return Line(boards[-1], Medium.MEMORY)
-
-    monkeypatch.setattr("antbms.battery.open_pipe", open_pipe)
-    monkeypatch.setattr("changing_board.DELAY", 0.0)
-    monkeypatch.setattr("memory_board.DELAY", 0.0)
-    return boards
+    return at_hand(monkeypatch)
 
 
 @pytest.mark.parametrize("more", [(), ("--dangerous",)])
 def test_nothing_is_restored_where_nothing_is_told(
-    more: tuple[str, ...], at_hand: list[MemoryBoard], capsys: Printed
+    more: tuple[str, ...], plugged: list[MemoryBoard], capsys: Printed
 ) -> None:
-    at_hand.append(MemoryBoard("ant"))
+    plugged.append(MemoryBoard("ant"))
     assert command(["settings", "COM9", "backup", "a.toml", "--protocol", "ant"]) == 0
-    at_hand.append(Unwilling())
+    plugged.append(Unwilling())
     capsys.readouterr()
     assert command(["settings", "COM9", "restore", "a.toml", "--yes", *more, "--protocol", "ant"]) == 3
     err = capsys.readouterr().err
@@ -109,10 +100,10 @@ def test_nothing_is_restored_where_nothing_is_told(
     assert "tells others" not in err
 
 
-def test_nothing_is_restored_to_a_board_that_has_no_settings(at_hand: list[MemoryBoard], capsys: Printed) -> None:
-    at_hand.append(MemoryBoard("jbd"))
+def test_nothing_is_restored_to_a_board_that_has_no_settings(plugged: list[MemoryBoard], capsys: Printed) -> None:
+    plugged.append(MemoryBoard("jbd"))
     assert command(["settings", "COM9", "backup", "a.toml", "--protocol", "jbd"]) == 0
-    at_hand.append(Denying(**dict.fromkeys(at_hand[0].spoken.SETTINGS, 0x80)))
+    plugged.append(Denying(**dict.fromkeys(plugged[0].spoken.SETTINGS, 0x80)))
     capsys.readouterr()
     assert command(["settings", "COM9", "restore", "a.toml", "--yes", "--protocol", "jbd"]) == 1
     assert "told no settings: nothing was restored" in capsys.readouterr().err
@@ -127,6 +118,6 @@ def test_the_next_register_may_not_be_there() -> None:
     async def look(battery: Battery) -> tuple[set[str], frozenset[str]]:
         return set(await battery.settings.read()), battery.settings.denied
 
-    told, denied = with_board(board, look)
+    told, denied = answer_of(board, look)
     assert (denied, third in told) == ({first}, True)
     assert not {first, second} & told

@@ -1,18 +1,18 @@
 """Silence about a setting: lost on its way, or not there; and what a change does that needs it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from battery_fakes import PROTOCOLS, Line, battery_over
-from memory_board import MemoryBoard
+from battery_fakes import PROTOCOLS
+from memory_board import MemoryBoard, answer_of
 
 from antbms.backup import left_out, load, save
 from antbms.battery import Battery
 from antbms.errors import MEANT, AntbmsError, NoAnswer, Refused, UsageError
 from antbms.protocol.packet import Packet
-from virtual_time import now, run
+from virtual_time import now
 
 ALWAYS = 10**6
 LOWER = {"cell_overvoltage": 3.6}
@@ -66,18 +66,6 @@ class Silent(MemoryBoard):
         return super()._jbd_register(raw, packet)
 
 
-def with_board(board: MemoryBoard, work: Callable[[Battery], Awaitable[Any]], notes: list[str] | None = None) -> Any:
-    async def main() -> Any:
-        on_note = notes.append if notes is not None else None
-        async with battery_over(Line(board), protocol=board.protocol, on_note=on_note) as battery:
-            return await work(battery)
-
-    try:
-        return run(main())
-    except AntbmsError as error:
-        return error
-
-
 def address_of(protocol: str, name: str) -> int:
     return MemoryBoard(protocol).spoken.SETTINGS[name].address
 
@@ -96,7 +84,7 @@ def write(battery: Battery) -> Awaitable[Any]:
 def test_an_answer_that_is_lost_is_asked_for_again(protocol: str, times: int) -> None:
     board = Silent(protocol, {page_of(protocol, PARTNER): times})
     notes: list[str] = []
-    values = with_board(board, lambda battery: battery.settings.read(complete=True), notes)
+    values = answer_of(board, lambda battery: battery.settings.read(complete=True), notes)
     assert values[PARTNER] == 3.55
     assert not [note for note in notes if PARTNER in note]
 
@@ -113,7 +101,7 @@ def test_a_link_that_goes_away_is_not_taken_for_a_board_without_settings(protoco
             await battery.settings.read()
         return caught.value, now() - start
 
-    error, seconds = with_board(board, work)
+    error, seconds = answer_of(board, work)
     assert "no valid answer" in str(error)
     assert seconds < 10
 
@@ -128,7 +116,7 @@ def test_silence_between_neighbours_that_answer_counts_as_not_there(protocol: st
         assert await battery.settings.read(complete=True) == values
         return values
 
-    values = with_board(board, work, notes)
+    values = answer_of(board, work, notes)
     assert "charge_hot_recovery" not in values
     assert values["charge_hot"] == 55
     assert board.asked[where] == 3  # the second time it is known
@@ -158,7 +146,7 @@ def test_on_a_link_that_loses_answers_silence_proves_nothing(protocol: str, tmp_
         assert dict(battery.settings.untold) == made.untold
         return made, rows
 
-    made, rows = with_board(board, read, notes)
+    made, rows = answer_of(board, read, notes)
     assert made.untold[PARTNER] == "no answer in 3 tries, on a link that loses answers"
     assert PARTNER not in made.settings
     assert any(note.startswith("not told: ") and PARTNER in note for note in notes)
@@ -176,7 +164,7 @@ def test_on_a_link_that_loses_answers_silence_proves_nothing(protocol: str, tmp_
 def test_a_change_that_needs_what_was_not_told_is_refused(protocol: str, dangerous: bool) -> None:
     for name, wanted in ((PARTNER, LOWER), ("cell_overvoltage", LOWER)):
         board = lossy(protocol, name)
-        error = with_board(board, lambda battery: battery.settings.write(wanted, dangerous=dangerous))  # noqa: B023
+        error = answer_of(board, lambda battery: battery.settings.write(wanted, dangerous=dangerous))  # noqa: B023
         assert isinstance(error, NoAnswer)
         assert error.status == 1
         assert f"the battery did not tell {name}" in str(error)
@@ -189,11 +177,11 @@ def test_a_change_that_needs_what_was_not_told_is_refused(protocol: str, dangero
 def test_a_voltage_is_not_set_while_the_chemistry_is_not_known(protocol: str) -> None:
     """It is guessed by the cell overvoltage."""
     board = lossy(protocol, "cell_overvoltage")
-    error = with_board(board, lambda battery: battery.settings.write({"pack_overvoltage": 29.0}))
+    error = answer_of(board, lambda battery: battery.settings.write({"pack_overvoltage": 29.0}))
     assert isinstance(error, NoAnswer)
     assert "did not tell cell_overvoltage" in str(error)
     assert not board.writes
-    (outcome,) = with_board(
+    (outcome,) = answer_of(
         lossy(protocol, "cell_overvoltage"), lambda battery: battery.settings.write({"charge_hot": 50})
     )
     assert outcome.confirmed
@@ -202,21 +190,21 @@ def test_a_voltage_is_not_set_while_the_chemistry_is_not_known(protocol: str) ->
 @pytest.mark.parametrize("protocol", ["ant-legacy", "jbd"])
 def test_a_change_that_does_not_need_it_is_made(protocol: str) -> None:
     board = lossy(protocol, "charge_hot")
-    assert not isinstance(with_board(board, write), AntbmsError)
+    assert not isinstance(answer_of(board, write), AntbmsError)
     assert len(board.writes) == 1
 
 
 @pytest.mark.parametrize("protocol", ["ant-legacy", "jbd"])
 def test_a_change_whose_partner_is_silent_must_be_meant(protocol: str) -> None:
     board = Silent(protocol, {address_of(protocol, PARTNER): ALWAYS})
-    error = with_board(board, write)
+    error = answer_of(board, write)
     assert isinstance(error, UsageError)
     assert f"cell_overvoltage cannot be checked: {PARTNER} is not there, or does not answer" in str(error)
     assert error.hints[-1] == MEANT
     assert (board.writes, board.factory) == ([], False)
     notes: list[str] = []
     board = Silent(protocol, {address_of(protocol, PARTNER): ALWAYS})
-    (outcome,) = with_board(board, lambda battery: battery.settings.write(LOWER, dangerous=True), notes)
+    (outcome,) = answer_of(board, lambda battery: battery.settings.write(LOWER, dangerous=True), notes)
     assert outcome.confirmed
     assert f"cell_overvoltage is not compared with {PARTNER}, which does not answer" in notes
 
@@ -235,10 +223,10 @@ def test_a_curve_with_every_second_point_can_be_changed() -> None:
         assert outcome.confirmed
         return now() - start
 
-    seconds = with_board(board, work, notes)
+    seconds = answer_of(board, work, notes)
     assert "cell_voltage_at_80 is not compared with cell_voltage_at_90, which does not answer" in notes
     assert seconds < 45
-    error = with_board(board, lambda battery: battery.settings.write({"cell_voltage_at_80": 3.6}))
+    error = answer_of(board, lambda battery: battery.settings.write({"cell_voltage_at_80": 3.6}))
     assert "would lie above cell_voltage_at_100" in str(error)
 
 
@@ -250,7 +238,7 @@ def test_a_partner_that_the_board_says_it_does_not_have_is_not_compared() -> Non
         board.registers[address_of(protocol, PARTNER)] = b"\xff\xff"
         if protocol == "jbd":
             del board.registers[address_of(protocol, PARTNER)]
-        (outcome,) = with_board(board, write, notes)
+        (outcome,) = answer_of(board, write, notes)
         assert outcome.confirmed
         assert f"cell_overvoltage is not compared with {PARTNER}, which this battery does not have" in notes
 
@@ -262,20 +250,20 @@ def test_a_register_that_is_denied_by_itself_is_no_lost_mode() -> None:
     async def work(battery: Battery) -> Any:
         return await battery.settings.read(), dict(battery.settings.untold)
 
-    values, untold = with_board(board, work)
+    values, untold = answer_of(board, work)
     assert values["charge_hot_recovery"] == 45
     assert "denied" in untold["charge_hot"]
-    error = with_board(board, lambda battery: battery.settings.write({"charge_hot": 50}))
+    error = answer_of(board, lambda battery: battery.settings.write({"charge_hot": 50}))
     assert isinstance(error, Refused)
     assert not board.writes
 
 
 def test_one_setting_that_is_silent_is_not_there_or_was_not_told() -> None:
     board, notes = Silent("jbd", {address_of("jbd", "charge_hot"): ALWAYS}), list[str]()
-    assert with_board(board, lambda battery: battery.settings.read(["charge_hot"]), notes) == {}
+    assert answer_of(board, lambda battery: battery.settings.read(["charge_hot"]), notes) == {}
     assert "taken for not there: charge_hot" in notes[0]
     board.silent |= {address_of("jbd", "cell_overvoltage"): 2}  # what is asked to see whether the link is there
-    error = with_board(board, lambda battery: battery.settings.read(["charge_hot"]))
+    error = answer_of(board, lambda battery: battery.settings.read(["charge_hot"]))
     assert isinstance(error, NoAnswer)
     assert "did not tell charge_hot" in str(error)
 
@@ -290,7 +278,7 @@ def test_a_block_of_fa_that_is_lost_does_not_lead_into_factory_mode() -> None:
         return enter(raw, packet)
 
     board._jbd_register = noting  # type: ignore[method-assign]
-    values = with_board(board, lambda battery: battery.settings.read())
+    values = answer_of(board, lambda battery: battery.settings.read())
     assert "gps_off_voltage" in values
     assert b"\xdd\x5a\x00" not in line_modes
 
@@ -305,6 +293,6 @@ def test_a_refusal_in_reading_back_does_not_say_not_written() -> None:
         board.denied[where] = 0x81
 
     board._store = then_denied  # type: ignore[method-assign]
-    error = with_board(board, write)
+    error = answer_of(board, write)
     assert not isinstance(error, Refused)
     assert any(hint.startswith("In question") for hint in error.hints)

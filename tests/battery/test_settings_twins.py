@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from battery_fakes import PROTOCOLS, Line, battery_over
-from named_board import CHIP, LOWER, Named, cut_off, files, forget_device, note_of, read, with_board, write
+from memory_board import answer_of
+from named_board import CHIP, LOWER, Named, cut_off, files, forget_device, note_of, read, write
 
 from antbms.battery import Battery
 from antbms.errors import MEANT, AntbmsError, Unconfirmed, UsageError
@@ -45,7 +46,7 @@ def test_the_note_of_one_is_not_used_on_the_other(
     (file,) = files(state)
     inside = first.factory
     before = note_of(state)
-    with_board(second, read, notes)
+    answer_of(second, read, notes)
     (told,) = [note for note in notes if "another battery" in note]
     assert why in told
     assert "cell_overvoltage was being written (raw: 3650 → 3600); what was written may not be saved" in told
@@ -55,13 +56,13 @@ def test_the_note_of_one_is_not_used_on_the_other(
     assert not any(raw[:3] == b"\xdd\x5a\x01" for raw in second.heard)
     assert (note_of(state), first.factory, second.saved) == (before, inside, 0)
     # The other is changed meanwhile, and its own note comes and goes.
-    assert not isinstance(with_board(second, write), AntbmsError)
+    assert not isinstance(answer_of(second, write), AntbmsError)
     assert (note_of(state), second.saved) == (before, 1)
     cut_off(second, 3.58)
     assert len(files(state)) == 2
     for board in (first, second):
         mended: list[str] = []
-        with_board(board, read, mended)
+        answer_of(board, read, mended)
         assert not board.factory
         assert any("cut off while it wrote cell_overvoltage: " in note for note in mended), mended
 
@@ -70,7 +71,7 @@ def test_the_note_of_one_is_not_used_on_the_other(
 def test_what_one_did_not_save_is_not_saved_on_the_other(protocol: str, state: Path) -> None:
     first, second = Named(protocol, "one"), Named(protocol, "other", cells=7)
     first.hears_saving = False
-    assert isinstance(with_board(first, write), Unconfirmed)
+    assert isinstance(answer_of(first, write), Unconfirmed)
     first.hears_saving = True
     assert note_of(state).unsaved
     row = second.spoken.SETTINGS["cell_overvoltage"]
@@ -82,10 +83,10 @@ def test_what_one_did_not_save_is_not_saved_on_the_other(protocol: str, state: P
         await battery.settings.write(LOWER)
         return battery.settings.unsaved
 
-    assert with_board(second, again) is False
+    assert answer_of(second, again) is False
     assert (second.saved, second.writes, note_of(state).unsaved) == (0, [], True)
     notes: list[str] = []
-    assert not isinstance(with_board(first, write, notes), AntbmsError)
+    assert not isinstance(answer_of(first, write, notes), AntbmsError)
     assert first.saved == 1
     assert "saved what an earlier run wrote, for its saving was not acknowledged" in notes
     assert not files(state)
@@ -95,7 +96,7 @@ def test_what_one_did_not_save_is_not_saved_on_the_other(protocol: str, state: P
 def test_by_what_a_note_is_taken_for_its_own_is_told(protocol: str, state: Path) -> None:
     board, notes = Named(protocol), list[str]()
     cut_off(board)
-    with_board(board, read, notes)
+    answer_of(board, read, notes)
     (told,) = [note for note in notes if "taken for one of this battery" in note]
     assert "number of cells" in told
     assert ("model" in told) == (protocol != "ant-legacy")
@@ -106,7 +107,7 @@ def test_the_number_of_the_chip_decides_alone(state: Path) -> None:
     board, notes = Named("ant", "one", CHIP), list[str]()
     cut_off(board)
     board.model, board.cells = "renamed", 7
-    with_board(board, read, notes)
+    answer_of(board, read, notes)
     assert any("cut off while it wrote" in note for note in notes)
     assert not any("taken for" in note or "another battery" in note for note in notes)
 
@@ -115,22 +116,22 @@ def test_the_number_of_the_chip_decides_alone(state: Path) -> None:
 def test_saving_for_a_note_that_does_not_say_of_which_battery_it_is_must_be_meant(protocol: str, state: Path) -> None:
     board = Named(protocol)
     board.hears_saving = False
-    with_board(board, write)
+    answer_of(board, write)
     board.hears_saving = True
     forget_device(state)
 
     async def look(battery: Battery) -> Any:  # in factory mode (jbd), which is noted too
         return await battery.settings.read(["charge_hot"])
 
-    with_board(board, look)
+    answer_of(board, look)
     for call in (lambda battery: battery.settings.check(LOWER), write):
-        error = with_board(board, call)
+        error = answer_of(board, call)
         assert isinstance(error, UsageError)
         assert "whether it wrote to this battery is not known" in str(error)
         assert error.hints[-1] == MEANT
         assert (board.saved, board.factory) == (0, False)
     notes: list[str] = []
-    with_board(board, lambda battery: battery.settings.write(LOWER, dangerous=True), notes)
+    answer_of(board, lambda battery: battery.settings.write(LOWER, dangerous=True), notes)
     assert board.saved == 1
     assert any("nothing that tells batteries apart is known" in note for note in notes)
 
@@ -140,7 +141,7 @@ def test_a_factory_mode_noted_without_a_device_is_left_and_it_is_said(state: Pat
     cut_off(board)
     assert board.factory
     forget_device(state)
-    with_board(board, read, notes)
+    answer_of(board, read, notes)
     assert not board.factory
     assert any("nothing that tells batteries apart is known" in note for note in notes)
 
@@ -155,12 +156,12 @@ def test_the_number_of_cells_is_no_sign_of_a_battery_whose_number_is_being_set(s
         board.cells, board.cut_at = 7, board.crossed
 
     board._store = then_away  # type: ignore[method-assign]
-    with_board(board, lambda battery: battery.settings.write({"cell_count": 7}, dangerous=True))
+    answer_of(board, lambda battery: battery.settings.write({"cell_count": 7}, dangerous=True))
     board.cut_at = None
     board._framer.flush()
     assert board.factory
     notes: list[str] = []
-    with_board(board, read, notes)
+    answer_of(board, read, notes)
     assert not board.factory
     assert any("It is 7: written" in note for note in notes), notes
 
@@ -197,9 +198,9 @@ def test_a_board_that_is_silent_is_let_out_only_if_there_is_one_note(state: Path
     async def nothing(battery: Battery) -> None:
         pass
 
-    with_board(board, nothing, notes)
+    answer_of(board, nothing, notes)
     assert board.factory
     assert any("cannot be mended now" in note for note in notes)
     other.clear()
-    with_board(board, nothing, notes)
+    answer_of(board, nothing, notes)
     assert not board.factory

@@ -1,17 +1,13 @@
 """Values of ant-legacy that take two frames: one that gets stuck half-way is taken back, or said exactly."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from battery_fakes import Line, battery_over
-from memory_board import MemoryBoard
+from memory_board import MemoryBoard, answer_of
 
-from antbms.battery import Battery
-from antbms.errors import AntbmsError, Refused, Unconfirmed
+from antbms.errors import Refused, Unconfirmed
 from antbms.protocol.packet import Packet
-from virtual_time import run
 
 OLD, NEW = 100.0, 280.0
 WORDS = (31, 32)
@@ -45,20 +41,8 @@ class Stuck(MemoryBoard):
         return (high << 16 | low) / 1e6
 
 
-def with_board(board: MemoryBoard, work: Callable[[Battery], Awaitable[Any]], notes: list[str] | None = None) -> Any:
-    async def main() -> Any:
-        on_note = notes.append if notes is not None else None
-        async with battery_over(Line(board), protocol="ant-legacy", on_note=on_note) as battery:
-            return await work(battery)
-
-    try:
-        return run(main())
-    except AntbmsError as error:
-        return error
-
-
 def write(board: MemoryBoard) -> Any:
-    return with_board(board, lambda battery: battery.settings.write({"capacity": NEW}, dangerous=True))
+    return answer_of(board, lambda battery: battery.settings.write({"capacity": NEW}, dangerous=True))
 
 
 def test_both_frames() -> None:
@@ -85,7 +69,7 @@ def test_a_refused_second_frame_is_taken_back(plan: list[str]) -> None:
     assert board.holds == OLD
     assert len(board.writes) == 3  # of the old value, only the half that had been changed
     notes: list[str] = []
-    with_board(board, lambda battery: battery.read(), notes)
+    answer_of(board, lambda battery: battery.read(), notes)
     assert not notes
 
 
@@ -117,6 +101,6 @@ def test_what_cannot_be_taken_back_is_said_exactly(plan: list[str]) -> None:
     assert error.hints[0] == (
         f"Written once, not as wanted: capacity reads {board.holds:.6f} Ah instead of 280.000000 Ah."
     )
-    with_board(board, lambda battery: battery.read(), notes)
+    answer_of(board, lambda battery: battery.read(), notes)
     assert notes[-1].endswith(f"It is {board.holds:.6f} Ah: neither old nor new: set it again")
     assert write(board)[0].confirmed

@@ -1,17 +1,16 @@
 """What was written and not saved, and a factory mode that was entered and not left."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from battery_fakes import PROTOCOLS, Line, battery_over
-from memory_board import MemoryBoard
+from battery_fakes import PROTOCOLS
+from memory_board import MemoryBoard, with_board
 
 from antbms.battery import Battery
 from antbms.errors import Unconfirmed
-from virtual_time import run
 
 LOWER = {"cell_overvoltage": 3.6}
 
@@ -19,15 +18,6 @@ LOWER = {"cell_overvoltage": 3.6}
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTBMS_STATE", str(tmp_path / "state"))
-
-
-def with_board(board: MemoryBoard, work: Callable[[Battery], Awaitable[Any]], notes: list[str] | None = None) -> Any:
-    async def main() -> Any:
-        on_note = notes.append if notes is not None else None
-        async with battery_over(Line(board), protocol=board.protocol, on_note=on_note) as battery:
-            return await work(battery)
-
-    return run(main())
 
 
 def write(battery: Battery) -> Awaitable[Any]:
